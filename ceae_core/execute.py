@@ -1,0 +1,194 @@
+"""Get runs by their specs: load what is complete, resume what is partial, train what is missing."""
+
+import dataclasses
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ceae_core import __version__, generate
+from ceae_core.corpora.batching import Encoded
+from ceae_core.errors import CeaeError
+from ceae_core.measure import measure
+from ceae_core.progress import bar
+from ceae_core.runs import COMPLETE, DIVERGED, TRAINING, Run, Store
+from ceae_core.seeding import derive
+from ceae_core.spec import RunSpec
+from ceae_core.training import Diverged, Training, choose_device
+
+SAMPLES = 200               # sentences kept per decoding rule
+MEASURES_VERSION = 1        # raise it when a change of the code alters a measure
+
+
+def obtain(spec: RunSpec, store: Store, *, device: str = "auto", wait: bool = True,
+           checkpoint_seconds: float = 60.0) -> Run:
+    """The run of `spec`, from the store or trained now.
+
+    Raises Preempted when a signal stopped it (repeat to continue) and CeaeError for input that cannot be used.
+    """
+    began = time.monotonic()
+    with store.lease(spec.id, wait):
+        run = store.open_or_quarantine(spec.id)
+        if run is not None and run.status != TRAINING:
+            _log(spec, "loaded", began)
+            return run
+        where = choose_device(device)
+        corpus = spec.load_corpus()
+        vocabulary = corpus.vocabulary(spec.settings.vocabulary)
+        training = Training(spec, corpus, vocabulary, where)
+        state = run.checkpoint(where) if run else None
+        if run is None:
+            store.begin(spec)
+        if state:
+            training.restore(state["training"])
+        spent = state["seconds"] if state else 0.0
+
+        def save(now: Training) -> None:
+            seconds = spent + time.monotonic() - began
+            store.save_state(spec.id, {"training": now.state(), "seconds": seconds}, now.step)
+
+        status, reason = COMPLETE, None
+        try:
+            training.run(save, checkpoint_seconds)
+        except Diverged as error:
+            status, reason = DIVERGED, str(error)
+        record = {"status": status, "reason": reason, "metrics": {}, "best_epoch": training.best_epoch,
+                  "train_seconds": round(spent + time.monotonic() - began, 2), "environment": environment(where),
+                  "measures_version": MEASURES_VERSION}
+        training.model.load_state_dict(training.best)
+        samples: dict[str, list[str]] = {}
+        if status == COMPLETE:
+            test = Encoded(corpus.splits["test"].sentences, vocabulary)
+            record["metrics"] = measure(training.model, test, training.valid_set, where, seed=spec.seed,
+                                        iw_samples=spec.settings.iw_samples, iw_sentences=spec.settings.iw_sentences,
+                                        label=f"measure {spec.id}")
+            samples = {how: [" ".join(s) for s in generate.sample(training.model, vocabulary, SAMPLES, how=how,
+                                                                  seed=derive(spec.seed, "kept samples"))]
+                       for how in generate.DECODERS}
+        record["total_seconds"] = round(spent + time.monotonic() - began, 2)
+        run = store.finish(spec.id, status, model=training.best, record=record, history=training.history,
+                           samples=samples, vocabulary=vocabulary)
+        _log(spec, "resumed" if state else "trained", began)
+        return run
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """Versions and hardware behind a number."""
+    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
+    return {"ceae_core": __version__, "python": platform.python_version(), "torch": torch.__version__,
+            "device": gpu or torch.cpu.get_capabilities().get("cpu_name") or platform.machine(),
+            "device_type": device.type, "platform": f"{platform.system()} {platform.machine()}"}
+
+
+def _log(spec: RunSpec, action: str, began: float) -> None:
+    """One line for the build's status page, where CEAE_RUN_LOG names a file."""
+    path = os.environ.get("CEAE_RUN_LOG")
+    if path:
+        line = {"run": spec.id, "action": action, "seconds": round(time.monotonic() - began, 2),
+                "chapter": os.environ.get("CEAE_CHAPTER")}
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def ensure(specs: Sequence[RunSpec], store: Store | None = None, *, device: str = "auto",
+           workers: int | None = None) -> list[Run]:
+    """The runs of all `specs`, in their order; what is missing trains side by side, one process and one run each.
+
+    `workers` defaults to the CPU cores, or 1 on a GPU.  Raises CeaeError naming every run that failed.
+    """
+    store = store or Store()
+    missing = []
+    for spec in _distinct(specs):
+        run = store.open_or_quarantine(spec.id)
+        if run is None or run.status == TRAINING:
+            missing.append(spec)
+    if missing:
+        on_gpu = choose_device(device).type == "cuda"
+        _train_side_by_side(missing, store, device, workers or (1 if on_gpu else os.cpu_count() or 1))
+    trained = {spec.id for spec in missing}
+    return [store.find(spec.id) if spec.id in trained else obtain(spec, store, device=device) for spec in specs]
+
+
+def _distinct(specs: Sequence[RunSpec]) -> list[RunSpec]:
+    return list({spec.id: spec for spec in specs}.values())
+
+
+def _train_side_by_side(specs: list[RunSpec], store: Store, device: str, workers: int) -> None:
+    waiting, running, failed = list(specs), {}, {}
+    logs = store.root / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    with bar(1000 * len(specs), "training") as shown:
+        position = 0
+        try:
+            while waiting or running:
+                while waiting and len(running) < workers:
+                    spec = waiting.pop(0)
+                    running[spec.id] = _start(spec, store, device, logs)
+                time.sleep(0.2)
+                for run_id in [i for i, process in running.items() if process.poll() is not None]:
+                    if running.pop(run_id).returncode:
+                        failed[run_id] = _last_line(logs / f"{run_id}.log")
+                done = len(specs) - len(waiting) - len(running)
+                now = 1000 * done + sum(_permille(logs / f"{run_id}.progress") for run_id in running)
+                shown.update(max(0, now - position))
+                position = max(position, now)
+                shown.set_postfix_str(f"{done} of {len(specs)} runs")
+        finally:
+            for process in running.values():
+                process.terminate()             # they write a checkpoint and leave
+            for process in running.values():
+                process.wait()
+    if failed:
+        raise CeaeError("; ".join(f"run {run_id} failed: {why}" for run_id, why in failed.items()))
+
+
+def _start(spec: RunSpec, store: Store, device: str, logs: Path) -> subprocess.Popen:
+    command = [sys.executable, "-m", "ceae_core", "run-spec", "--runs", str(store.root), "--device", device]
+    root = str(Path(__file__).resolve().parent.parent)
+    env = os.environ | {"CEAE_PROGRESS_FILE": str(logs / f"{spec.id}.progress"), "OMP_NUM_THREADS": "1",
+                        "PYTHONPATH": os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])}
+    with open(logs / f"{spec.id}.log", "wb") as log:
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, env=env)
+    process.stdin.write(spec.to_json().encode())
+    process.stdin.close()
+    return process
+
+
+def _permille(path: Path) -> int:
+    """How far a run is, from its status line "label: 45% · 12 s left"."""
+    try:
+        return min(999, 10 * int(path.read_text(encoding="utf-8").split(": ")[-1].split("%")[0]))
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def _last_line(path: Path) -> str:
+    lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return lines[-1] if lines else "no message"
+
+
+def remeasure(run: Run, *, iw_samples: int | None = None, iw_sentences: int | None = None, data: str | None = None,
+              device: str = "auto") -> dict[str, Any]:
+    """All measures of a finished run, taken again on its test split; nothing in the store changes.
+
+    Raises CeaeError for a run that diverged, a corpus that is not there or has changed, counts below 1.
+    """
+    if run.status != COMPLETE:
+        raise CeaeError(f"run {run.id}: it diverged, there is no model to measure")
+    settings = run.spec.settings
+    counts = {"iw_samples": iw_samples or settings.iw_samples, "iw_sentences": iw_sentences or settings.iw_sentences}
+    for name, value in counts.items():
+        if value < 1:
+            raise CeaeError(f"{name}: must be at least 1, not {value}")
+    where = choose_device(device)
+    corpus = dataclasses.replace(run.spec, source={**run.spec.source, **({"data": data} if data else {})}).load_corpus()
+    vocabulary = run.vocabulary()
+    test, valid = (Encoded(corpus.splits[split].sentences, vocabulary) for split in ("test", "valid"))
+    return measure(run.model(where), test, valid, where, seed=run.spec.seed, label=f"measure {run.id}", **counts)

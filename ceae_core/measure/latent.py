@@ -1,0 +1,70 @@
+"""What the code carries: mutual information by the aggregated posterior, active units."""
+
+import math
+
+import numpy as np
+import torch
+
+from ceae_core.corpora.batching import Encoded, plan
+from ceae_core.measure.likelihood import batches_by_length
+from ceae_core.models.autoencoder import TextAutoencoder
+from ceae_core.seeding import seeded
+
+ACTIVE = 0.01           # a unit is active when the variance of its posterior mean is at least this (burda2016, sec. 5.2)
+ROWS_AT_ONCE = 1024
+MINIBATCH = 32
+
+
+@torch.no_grad()
+def codes(model: TextAutoencoder, data: Encoded, device: torch.device,
+          ) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """mu and logvar of every sentence, each (N, Z) float64 on the CPU; logvar is None for deterministic codes."""
+    model.eval()
+    mu, logvar = None, None
+    for rows, x in batches_by_length(data, device):
+        latent = model.encode(x)
+        if mu is None:
+            mu = torch.zeros(len(data), latent.mu.size(1), dtype=torch.float64)
+            logvar = None if latent.logvar is None else torch.zeros_like(mu)
+        mu[rows] = latent.mu.double().cpu()
+        if logvar is not None:
+            logvar[rows] = latent.logvar.double().cpu()
+    return mu, logvar
+
+
+def active_units(mu: torch.Tensor) -> int:
+    """How many columns of mu (N, Z) have sample variance >= 0.01 (burda2016, sec. 5.2)."""
+    return int((mu.var(0) >= ACTIVE).sum())
+
+
+def mutual_information(mu: torch.Tensor, logvar: torch.Tensor, seed: int) -> float:
+    """I(x; z) in nats by E log q(z|x) - E log q(z), q(z) = the mean of the posteriors of these N sentences.
+
+    mu, logvar (N, Z).  One z per sentence, the first term analytic (dieng2019; he2019, app. B).  Each sentence is
+    inside its own average, so the estimate cannot exceed log N by more than its noise.
+    """
+    n, latent = mu.shape
+    negative_entropy = -0.5 * (latent * math.log(2 * math.pi) + (1.0 + logvar).sum(1)).mean()
+    with seeded(seed, "mutual information", n):
+        z = mu + (0.5 * logvar).exp() * torch.randn_like(mu)
+    return float(negative_entropy - aggregate_log_density(z, mu, logvar).mean())
+
+
+def aggregate_log_density(z: torch.Tensor, mu: torch.Tensor, logvar: torch.Tensor) -> torch.Tensor:
+    """log (1/N) sum_j N(z_i; mu_j, sigma_j^2) of each z (M, Z), nats (M,), by two matrix products."""
+    precision = torch.exp(-logvar)                                                              # (N, Z)
+    offset = (mu ** 2 * precision + logvar).sum(1) + mu.size(1) * math.log(2 * math.pi)         # (N,)
+    parts = []
+    for part in z.split(ROWS_AT_ONCE):
+        distance = part ** 2 @ precision.T - 2 * part @ (mu * precision).T + offset             # (M, N)
+        parts.append((-0.5 * distance).logsumexp(1))
+    return torch.cat(parts) - math.log(len(mu))
+
+
+def minibatch_information(mu: torch.Tensor, logvar: torch.Tensor, lengths: np.ndarray, seed: int) -> float:
+    """The same estimate inside minibatches of at most 32 sentences of one length, weighted by their size, nats.
+
+    As in vae-lagging-encoder and Implicit-LVM; it cannot exceed log 32 = 3.47 by more than its noise (he2019, app. B).
+    """
+    groups = plan(lengths, MINIBATCH, "same_length", seed, 0)
+    return sum(len(g) * mutual_information(mu[g], logvar[g], seed) for g in groups) / len(mu)

@@ -1,0 +1,64 @@
+"""Encoder + posterior + decoder: the one model behind every family."""
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from ceae_core.errors import CeaeError
+from ceae_core.models.decoder import LSTMDecoder
+from ceae_core.models.encoder import LSTMEncoder
+from ceae_core.models.posteriors import Latent
+from ceae_core.models.stacks import STACKS, initialise
+from ceae_core.schedules import Clock
+
+PAD = 0     # every vocabulary numbers its padding symbol 0
+
+
+class TextAutoencoder(nn.Module):
+    """A sentence autoencoder; without a posterior it is a language model.  Token ids x (B, T), padded with 0."""
+
+    def __init__(self, decoder: LSTMDecoder, encoder: LSTMEncoder | None = None,
+                 posterior: nn.Module | None = None) -> None:
+        super().__init__()
+        self.encoder, self.posterior, self.decoder = encoder, posterior, decoder
+
+    @property
+    def smallest_batch(self) -> int:
+        """Rows that a training batch must have (batch norm needs two)."""
+        return self.posterior.smallest_batch if self.posterior else 1
+
+    def encode(self, x: torch.Tensor, clock: Clock | None = None) -> Latent | None:
+        """x (B, T) -> Latent, computed in float32 from the sentence vector on; None for a language model."""
+        if self.posterior is None:
+            return None
+        h = self.encoder(x, lengths(x))
+        with torch.autocast(x.device.type, enabled=False):
+            return self.posterior(h.float(), clock)
+
+    def nll(self, x: torch.Tensor, z: torch.Tensor | None) -> torch.Tensor:
+        """-log p(x|z), nats per sentence (B,)."""
+        return self.decoder(x, lengths(x), z)
+
+
+def lengths(x: torch.Tensor) -> torch.Tensor:
+    """(B, T) -> (B,) number of real tokens, `<s>` and `</s>` included."""
+    return (x != PAD).sum(1)
+
+
+def build(posterior: Callable[..., nn.Module] | None, vocabulary_size: int, *, stack: str = "bn", embedding: int = 512,
+          hidden: int = 1024, latent: int = 32, encoder_dropout: float = 0.0, dropout_in: float = 0.5,
+          dropout_out: float = 0.5, skip: bool = False, init: str = "stack") -> TextAutoencoder:
+    """A freshly initialised model.  `posterior(hidden, latent, bias)` makes the posterior; None a language model.
+
+    Raises CeaeError for an unknown `stack` or `init`.
+    """
+    if stack not in STACKS:
+        raise CeaeError(f"stack: unknown value {stack!r}; choose one of {', '.join(STACKS)}")
+    wiring = STACKS[stack]
+    decoder = LSTMDecoder(vocabulary_size, embedding, hidden, latent if posterior else 0, wiring,
+                          dropout_in=dropout_in, dropout_out=dropout_out, skip=skip)
+    encoder = LSTMEncoder(vocabulary_size, embedding, hidden, dropout=encoder_dropout) if posterior else None
+    head = posterior(hidden, latent, wiring.head_bias) if posterior else None
+    initialise(encoder, head, decoder, wiring, init)
+    return TextAutoencoder(decoder, encoder, head)

@@ -1,0 +1,1 @@
+"""Everything a page shows: published and recorded numbers, tables, figures."""

@@ -1,0 +1,41 @@
+"""Recorded runs: small JSON files under `results/<corpus>/` with what a number rests on."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ceae_core.errors import CeaeError
+from ceae_core.files import write_atomic
+from ceae_core.runs import COMPLETE, Run
+
+RESULTS = Path(__file__).resolve().parents[2] / "results"
+KEPT_SAMPLES = 20           # sentences per decoding rule
+
+
+def record(run: Run, results: Path = RESULTS) -> Path:
+    """Write spec, metrics, history, provenance and a few samples of a complete run; returns the file.
+
+    Raises CeaeError for a run that is not complete.
+    """
+    if run.status != COMPLETE:
+        raise CeaeError(f"run {run.id}: only complete runs are recorded, this one is {run.status}")
+    folder = results / run.spec.corpus
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {"id": run.id, "spec": run.spec.identity(), **run.record, "history": run.history,
+               "samples": {how: sentences[:KEPT_SAMPLES] for how, sentences in run.samples.items()}}
+    path = folder / f"{run.id}.json"
+    write_atomic(path, json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    return path
+
+
+def load(corpus: str, scale: str | None = None, results: Path = RESULTS) -> list[dict[str, Any]]:
+    """Recorded runs of a corpus, all or those of one scale, sorted by id.  Raises CeaeError naming a damaged file."""
+    out = []
+    for path in sorted((results / corpus).glob("*.json")):
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if scale in (None, content["spec"]["scale"]) and content["metrics"] is not None:
+                out.append(content)
+        except (ValueError, KeyError, TypeError) as error:
+            raise CeaeError(f"{path}: not a recorded run ({error}); restore it from version control") from error
+    return out

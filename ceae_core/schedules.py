@@ -1,0 +1,67 @@
+"""Schedules: functions of the clock.  Their keyword-only arguments are the options that `--set` can change."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Where a training stands.  One schedule epoch is `unit` passes over the data (1 at the papers' scale)."""
+
+    step: int                   # optimiser steps done before this one
+    steps_per_epoch: int
+    unit: float = 1.0
+
+    @property
+    def elapsed(self) -> float:
+        """Schedule epochs done, fractional."""
+        return self.step / (self.steps_per_epoch * self.unit)
+
+    @property
+    def epoch(self) -> int:
+        """The current schedule epoch t = 1, 2, …"""
+        return int(self.elapsed + 1e-9) + 1
+
+
+def constant(clock: Clock) -> float:
+    """Weight 1 throughout."""
+    return 1.0
+
+
+def warmup(clock: Clock, *, kl_start: float = 0.0, warmup_epochs: float = 10.0) -> float:
+    """KL annealing: linear from `kl_start` to 1 over `warmup_epochs` (bowman2016, sec. 3.1; ceae, sec. 2)."""
+    if warmup_epochs <= 0:
+        return 1.0
+    return kl_start + (1.0 - kl_start) * min(1.0, clock.elapsed / warmup_epochs)
+
+
+def capped_warmup(clock: Clock, *, beta: float = 0.4, kl_start: float = 0.0, warmup_epochs: float = 10.0) -> float:
+    """beta-VAE weight: the annealing ramp, capped at `beta` (higgins2017; ceae, eq. 5)."""
+    return min(beta, warmup(clock, kl_start=kl_start, warmup_epochs=warmup_epochs))
+
+
+def cyclical(clock: Clock, *, kl_start: float = 0.0, cycle_epochs: float = 20.0, ramp_fraction: float = 0.5) -> float:
+    """Cyclical annealing: each cycle ramps over its first `ramp_fraction`, then holds 1 (fu2019, eq. 6)."""
+    position = clock.elapsed % cycle_epochs / cycle_epochs
+    return kl_start + (1.0 - kl_start) * min(1.0, position / ramp_fraction)
+
+
+def entropy_weight(clock: Clock, *, lambda0: float = 6e-3) -> float:
+    """lambda_t = (1 - 1/t) lambda_0, so no contrast in the first epoch (ceae, sec. A.1)."""
+    return (1.0 - 1.0 / clock.epoch) * lambda0
+
+
+def decaying_noise(clock: Clock, *, c0: float | None = None, t_max: float = 10) -> float:
+    """c_t = c_0 / t while t <= t_max, then 0 (ceae, sec. A.1).  `c0=None` asks for the channel-capacity rule."""
+    return c0 / clock.epoch if clock.epoch <= t_max else 0.0
+
+
+def capacity_noise(lengths: np.ndarray, latent: int, slack: float = 5.0) -> float:
+    """c_0 from (1 + 1/c_0^2)^(P/2) = slack * S, S the number of text segments of the corpus (ceae, sec. A.1).
+
+    `lengths` (N,) counts the words of each training sentence, without the end symbol: S = sum n(n-1)/2.  `latent` is P.
+    """
+    n = np.asarray(lengths, dtype=np.float64)
+    segments = max(float((n * (n - 1) / 2).sum()), 1.0)
+    return float(1.0 / np.sqrt(np.expm1(np.log(slack * segments) * 2.0 / latent)))

@@ -1,0 +1,185 @@
+"""What a run is: every choice that its numbers depend on, as canonical JSON, and the id that follows from it."""
+
+import difflib
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ceae_core import corpora, scales, zoo
+from ceae_core.errors import CeaeError
+from ceae_core.schedules import capacity_noise
+
+NUMERICS = 1        # raise it when a change of the code alters the numbers that a spec leads to
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Choices that every family shares; the defaults are paper A's (sec. A.2 to A.4) and those of bn-vae."""
+
+    stack: str = "bn"               # wiring and initialisation of the LSTMs: bn (paper A) or ivae (paper B)
+    embedding: int = 512            # sizes of Yahoo and Yelp; `scales.PAPER_SIZES` has the other corpora
+    hidden: int = 1024
+    # DEVIATION(ceae:A.2): the paper's "latent 512" is bn-vae's embedding size; the rows it compares with have 32.
+    latent: int = 32
+    skip: bool = False              # z also enters the output layer
+    encoder_dropout: float = 0.0
+    dropout_in: float = 0.5         # on the decoder's word embeddings
+    dropout_out: float = 0.5        # on the decoder's LSTM outputs
+    init: str = "stack"             # stack, wide or narrow: see `models.stacks.initialise`
+    optimiser: str = "sgd"          # sgd or adam
+    lr: float = 0.5
+    decay: str = "plateau"          # plateau (bn-vae's rule), half (linear to 0 over the second half) or none
+    patience: int = 5               # epochs without improvement before a plateau decay
+    first_decay: int = 15           # no decay before this epoch (counted from 0)
+    max_decays: int = 5             # stop at this decay
+    clip: float = 5.0               # norm of the whole gradient
+    batch_size: int = 32
+    batching: str = "same_length"   # same_length (the repositories'), bucketed or random
+    epochs: int = 100
+    schedule_unit: float = 1.0      # passes over the data that one epoch of a schedule stands for
+    precision: str = "auto"         # fp32, bf16 (autocast) or auto: bf16 where the hardware has it
+    threads: int = 1                # CPU threads; part of the identity, since sums depend on it
+    iw_samples: int = 500           # S of the importance-weighted bound
+    iw_sentences: int = 500         # test sentences on which that bound is taken
+    vocabulary: str = "bn"          # rule by which words get numbers: bn or ivae
+
+    def __post_init__(self) -> None:
+        for name, valid in CHOICES.items():
+            if getattr(self, name) not in valid:
+                raise CeaeError(f"{name}: unknown value {getattr(self, name)!r}; choose one of {', '.join(valid)}")
+        for name in POSITIVE:
+            if getattr(self, name) <= 0:
+                raise CeaeError(f"{name}: must be positive, not {getattr(self, name)!r}")
+
+
+CHOICES = {
+    "optimiser": ("sgd", "adam"), "decay": ("plateau", "half", "none"), "precision": ("fp32", "bf16", "auto"),
+    "batching": ("same_length", "bucketed", "random"), "vocabulary": ("bn", "ivae"), "stack": ("bn", "ivae"),
+    "init": ("stack", "wide", "narrow")}
+POSITIVE = ("embedding", "hidden", "latent", "lr", "clip", "batch_size", "epochs", "schedule_unit", "threads",
+            "iw_samples", "iw_sentences")
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One run.  `source` says how this machine loads the corpus; it is not part of the identity, the hash is."""
+
+    family: str
+    corpus: str
+    corpus_sha256: str
+    scale: str
+    seed: int
+    settings: Settings
+    options: Mapping[str, Any]
+    numerics: int = NUMERICS
+    source: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+    def identity(self) -> dict[str, Any]:
+        """Everything that the numbers depend on."""
+        return {name: value for name, value in asdict(self).items() if name != "source"}
+
+    def canonical(self) -> str:
+        """The identity without the settings and options that have their defaults, as JSON in one fixed form.
+
+        So a setting added later, whose default is what was done before, leaves the ids of older runs as they are.
+        Changing a default is a change of numbers: raise NUMERICS.
+        """
+        content, defaults = self.identity(), asdict(Settings())
+        content["settings"] = {k: v for k, v in content["settings"].items() if v != defaults[k]}
+        defaults = zoo.family(self.family).signature_defaults()
+        content["options"] = {k: v for k, v in self.options.items() if k not in defaults or v != defaults[k]}
+        return json.dumps(content, sort_keys=True, separators=(",", ":"))
+
+    @property
+    def id(self) -> str:
+        """Readable prefix and 12 digits of the sha256 of the canonical JSON; the name of the run's folder."""
+        digest = hashlib.sha256(self.canonical().encode()).hexdigest()[:12]
+        corpus = re.sub(r"[^a-z0-9]+", "-", self.corpus.lower()).strip("-") or "text"
+        return f"{self.family}-{corpus[:40]}-{self.scale}-s{self.seed}-{digest}"
+
+    def to_json(self) -> str:
+        return json.dumps({**self.identity(), "source": dict(self.source)}, indent=2, sort_keys=True) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "RunSpec":
+        """Raises CeaeError when a field is missing, unknown or invalid."""
+        try:
+            content = json.loads(text)
+            return cls(**content | {"settings": Settings(**content["settings"])})
+        except (TypeError, KeyError, ValueError) as error:
+            raise CeaeError(f"spec.json: not a run specification of this version ({error}); remove the run") from error
+
+    def load_corpus(self) -> corpora.Corpus:
+        """The corpus, checked against the hash in the spec."""
+        limit = scales.scale(self.scale).sentences
+        loaded = corpora.load(self.corpus if "corpus" not in self.source else self.source["corpus"], limit=limit,
+                              **{k: v for k, v in self.source.items() if k != "corpus"})
+        if loaded.sha256 != self.corpus_sha256:
+            raise CeaeError(f"corpus {self.corpus}: its content has changed since the run was specified (sha256 "
+                            f"{loaded.sha256[:12]}, not {self.corpus_sha256[:12]}); specify the run again")
+        return loaded
+
+
+def resolve(family: str, corpus: str = "oracle", scale: str = "quick", seed: int = 1, *,
+            set: Mapping[str, Any] | None = None, **source: Any) -> RunSpec:
+    """The spec of a run.  Later wins: defaults, the corpus's sizes, the family's row, the scale, `set`.
+
+    `source` goes to `corpora.load`: data, train, valid, test.  Raises CeaeError for unknown names and invalid values.
+    """
+    row, size = zoo.family(family), scales.scale(scale)
+    source = {k: str(v) for k, v in source.items() if v is not None}
+    loaded = corpora.load(corpus, limit=size.sentences, **source)
+    settings = asdict(Settings()) | scales.PAPER_SIZES.get(loaded.name, {}) | dict(row.settings) | dict(size.settings)
+    options = row.defaults()
+    options |= {k: v for k, v in size.options.items() if k in options}
+    for name, value in (set or {}).items():
+        target = options if name in options else settings
+        if name not in target:
+            known = sorted({*options, *settings})
+            near = difflib.get_close_matches(name, known, 3)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(known)}"
+            raise CeaeError(f"{family} has no option {name!r}; {hint}")
+        target[name] = parse(name, value, target[name])
+    if settings["precision"] == "auto":
+        settings["precision"] = best_precision()
+    resolved = Settings(**settings)
+    if "c0" in options and options["c0"] is None:
+        lengths = [len(s) for s in loaded.splits["train"].sentences]
+        options["c0"] = round(capacity_noise(lengths, resolved.latent), 6)
+    return RunSpec(family, loaded.name, loaded.sha256, scale, int(seed), resolved, options,
+                   source={"corpus": corpus, **source})
+
+
+def parse(name: str, value: Any, default: Any) -> Any:
+    """`value` (often text from the command line) as the type of `default`; CeaeError if it is not one."""
+    if default is None or value is None:
+        kind: type = float
+    else:
+        kind = type(default)
+    if value is None or str(value).lower() in ("none", "auto") and default is None:
+        return None
+    text = str(value)
+    try:
+        if kind is bool:
+            return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
+        if kind is int and float(text) != int(float(text)):
+            raise ValueError
+        number = kind(float(text)) if kind in (int, float) else text
+    except (KeyError, ValueError) as error:
+        wanted = {bool: "true or false", int: "a whole number", float: "a number"}[kind]
+        raise CeaeError(f"{name}: {text!r} is not {wanted}") from error
+    if kind in (int, float) and number != number:
+        raise CeaeError(f"{name}: must be a number, not {text!r}")
+    return number
+
+
+def best_precision() -> str:
+    """bf16 where the processor or the GPU computes in it natively, else fp32."""
+    import torch
+    if torch.cuda.is_available():
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    features = torch.cpu.get_capabilities()
+    return "bf16" if features.get("avx512_bf16") or features.get("amx_bf16") else "fp32"
