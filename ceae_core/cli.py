@@ -2,14 +2,19 @@
 
 import argparse
 import json
+import os
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ceae_core import __version__
 from ceae_core.errors import CeaeError
 
+LISTED = ("rec_nats_per_sentence", "kl_nats", "ppl_word", "active_units", "nll_iw_nats")      # by `ceae runs list`
 EXIT_USAGE, EXIT_DIVERGED, EXIT_PREEMPTED = 2, 1, 75
 
 
@@ -18,7 +23,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     from ceae_core.training import Preempted
     try:
-        return options.run(options) or 0
+        with _sigterm_interrupts():
+            status = options.run(options) or 0
+            sys.stdout.flush()
+            return status
     except CeaeError as error:
         print(f"ceae: {error}", file=sys.stderr)
         return EXIT_USAGE
@@ -28,13 +36,37 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("ceae: stopped", file=sys.stderr)
         return EXIT_PREEMPTED
-    except BrokenPipeError:
-        sys.stderr.close()
+    except BrokenPipeError:                             # the reader of stdout has left, as in `ceae runs list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        print(f"ceae: {error.filename or 'system'}: {error.strerror or error}", file=sys.stderr)
+        return EXIT_USAGE
+
+
+@contextmanager
+def _sigterm_interrupts() -> Iterator[None]:
+    """Inside the block SIGTERM does what Ctrl-C does; a training in its loop handles both itself."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"ceae: {message}; see `{self.prog} --help`", file=sys.stderr)
+        raise SystemExit(EXIT_USAGE)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="ceae", description="Train and measure text autoencoders of the ceae-book.")
+    parser = _Parser(prog="ceae", description="Train and measure text autoencoders of the ceae-book.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     common = argparse.ArgumentParser(add_help=False)
@@ -61,16 +93,17 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--data", metavar="DIR", help="folder of corpora (default: $CEAE_DATA)")
     for split in ("train", "valid", "test"):
         train.add_argument(f"--{split}", metavar="FILE", help=f"the {split} split, one sentence a line")
-    train.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="an option or setting; repeatable")
+    train.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="an option or setting")
     train.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, …")
     train.add_argument("--no-wait", action="store_true", help="leave at once if another process trains this run")
-    train.add_argument("--checkpoint-seconds", type=float, default=60.0, metavar="S", help="at most this much work is lost")
+    train.add_argument("--checkpoint-seconds", type=float, default=60.0, metavar="S",
+                       help="at most this much work is lost by a kill")
 
     measured = command("measure", _measure, "measure a run again, on its test split")
     measured.add_argument("name", metavar="RUN")
     measured.add_argument("--iw-samples", type=int, help="S of the importance-weighted bound")
     measured.add_argument("--iw-sentences", type=int, help="test sentences of that bound")
-    measured.add_argument("--data", metavar="DIR", help="folder of corpora (default: $CEAE_DATA)")
+    measured.add_argument("--data", metavar="DIR", help="folder where the files of its corpus are now")
     measured.add_argument("--device", default="auto")
 
     sampled = command("sample", _sample, "draw sentences from the prior of a run")
@@ -83,10 +116,14 @@ def _parser() -> argparse.ArgumentParser:
     sampled.add_argument("--out", metavar="FILE", help="write there, one sentence a line (default: stdout)")
     sampled.add_argument("--device", default="auto")
 
-    runs = command("runs", _runs, "list the runs, verify their files, prune what is unfinished or damaged, record results")
+    runs = command("runs", _runs, "list runs, verify their files, prune what is unfinished or damaged, record results")
     runs.add_argument("action", choices=("list", "verify", "prune", "record"))
     runs.add_argument("name", nargs="?", metavar="RUN", help="the run to record")
     runs.add_argument("--results", metavar="DIR", default="results", help="where `record` writes (default: results/)")
+
+    book = command("book", _book, "run the chapters of the book that changed; the rest of the line goes to the runner",
+                   add_help=False)
+    book.add_argument("arguments", nargs=argparse.REMAINDER)
 
     spec = commands.add_parser("run-spec", parents=[common], help="train the specification read from stdin")
     spec.add_argument("--device", default="auto")
@@ -107,7 +144,7 @@ def _table(header: list[str], rows: list[list[Any]]) -> list[str]:
     """Plain aligned columns."""
     texts = [header, *([_text(cell) for cell in row] for row in rows)]
     widths = [max(len(row[k]) for row in texts) for k in range(len(header))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in texts]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in texts]
 
 
 def _text(cell: Any) -> str:
@@ -116,13 +153,14 @@ def _text(cell: Any) -> str:
 
 def _zoo(options: argparse.Namespace) -> None:
     from ceae_core.zoo import FAMILIES
-    result = {name: {"title": row.title, "cite": list(row.cite), "options": row.defaults(), "settings": dict(row.settings),
+    result = {name: {"title": row.title, "cite": list(row.cite), "options": row.defaults(),
+                     "settings": dict(row.settings),
                      "paper_rows": {key: dict(value) for key, value in row.rows.items()}}
               for name, row in FAMILIES.items()}
     lines = []
     for name, row in FAMILIES.items():
         lines.append(f"{name:10} {row.title} [{', '.join(row.cite)}]")
-        known = ", ".join(f"{k}={_text(v) if v is None else v}" for k, v in row.defaults().items())
+        known = ", ".join(f"{k}={v}".lower() for k, v in row.defaults().items())
         lines.append(f"{'':10} options: {known or 'none'}")
         rows = [key.rstrip(":") + (f"  (--set {' '.join(f'{k}={v}' for k, v in change.items())})" if change else "")
                 for key, change in row.rows.items()]
@@ -142,7 +180,16 @@ def _data(options: argparse.Namespace) -> None:
 
 
 def _corpora_lines(rows: list[dict]) -> list[str]:
-    return _table(list(rows[0]), [list(row.values()) for row in rows])
+    short = [[row["name"], row["train"], row["valid"], row["test"],
+              "here" if row["ready"] else f"{len(row['missing'])} missing", row["unknown"], row["labels"]]
+             for row in rows]
+    return [*_table(["corpus", "train", "valid", "test", "files", "unknown", "labels"], short),
+            "", "Licences and sources: ceae data list --json, or the chapter on corpora."]
+
+
+def _book(options: argparse.Namespace) -> int:
+    from ceae_core.book import chapters
+    return chapters.main(options.arguments)
 
 
 def _train(options: argparse.Namespace) -> int:
@@ -194,19 +241,22 @@ def _measure(options: argparse.Namespace) -> None:
 
 def _sample(options: argparse.Namespace) -> None:
     from ceae_core import generate
-    from ceae_core.files import write_atomic
+    from ceae_core.manifest import DIVERGED
     from ceae_core.training import choose_device
     if options.n < 1 or options.max_length < 1:
         raise CeaeError("sample: -n and --max-length must be at least 1")
     run = _store(options).find(options.name)
+    if run.status == DIVERGED:
+        raise CeaeError(f"run {run.id}: it diverged, there is no model to sample from")
     drawn = generate.sample(run.model(choose_device(options.device)), run.vocabulary(), options.n, how=options.decode,
                             seed=options.seed, temperature=options.temperature, max_length=options.max_length)
     sentences = [" ".join(sentence) for sentence in drawn]
     if options.out:
         path = Path(options.out)
-        if not path.parent.is_dir():
-            raise CeaeError(f"--out {path}: the folder {path.parent} does not exist")
-        write_atomic(path, "".join(f"{s}\n" for s in sentences))
+        try:
+            path.write_text("".join(f"{s}\n" for s in sentences), encoding="utf-8")
+        except OSError as error:
+            raise CeaeError(f"--out {path}: cannot be written ({error.strerror}); choose another file") from error
         _print(options, {"run": run.id, "out": str(path), "sentences": len(sentences)},
                [f"{len(sentences)} sentences written to {path}"])
     else:
@@ -237,7 +287,7 @@ def _runs(options: argparse.Namespace) -> int:
     if options.action == "list":
         for row in rows:
             metrics = store.open(row["run"]).metrics if row["status"] == "complete" else {}
-            row |= {k: metrics.get(k) for k in ("rec_nats_per_sentence", "kl_nats", "ppl_word", "active_units", "nll_iw_nats")}
+            row |= {name: metrics.get(name) for name in LISTED}
     header = list(rows[0]) if rows else ["run"]
     lines = _table(header, [list(row.values()) for row in rows]) if rows else [f"no runs in {store.root}"]
     _print(options, {"runs": rows, "damaged": damaged}, lines)

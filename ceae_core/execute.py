@@ -1,6 +1,5 @@
 """Get runs by their specs: load what is complete, resume what is partial, train what is missing."""
 
-import dataclasses
 import json
 import os
 import platform
@@ -16,12 +15,14 @@ import torch
 from ceae_core import __version__, generate
 from ceae_core.corpora.batching import Encoded
 from ceae_core.errors import CeaeError
+from ceae_core.files import make_folder
+from ceae_core.manifest import COMPLETE, DIVERGED, TRAINING, Corrupt
 from ceae_core.measure import measure
-from ceae_core.progress import bar
-from ceae_core.runs import COMPLETE, DIVERGED, TRAINING, Run, Store
+from ceae_core.progress import bar, say
+from ceae_core.runs import Busy, Run, Store
 from ceae_core.seeding import derive
 from ceae_core.spec import RunSpec
-from ceae_core.training import Diverged, Training, choose_device
+from ceae_core.training import Diverged, Training, choose_device, cpu_threads
 
 SAMPLES = 200               # sentences kept per decoding rule
 MEASURES_VERSION = 1        # raise it when a change of the code alters a measure
@@ -41,13 +42,19 @@ def obtain(spec: RunSpec, store: Store, *, device: str = "auto", wait: bool = Tr
             return run
         where = choose_device(device)
         corpus = spec.load_corpus()
+        for note in corpus.notes:
+            say(f"{corpus.name}: {note}")
         vocabulary = corpus.vocabulary(spec.settings.vocabulary)
         training = Training(spec, corpus, vocabulary, where)
-        state = run.checkpoint(where) if run else None
+        try:
+            state = run.checkpoint(where) if run else None
+            if state:
+                training.restore(state["training"])
+        except Corrupt as error:
+            store.quarantine(spec.id, str(error))
+            run, state, training = None, None, Training(spec, corpus, vocabulary, where)
         if run is None:
             store.begin(spec)
-        if state:
-            training.restore(state["training"])
         spent = state["seconds"] if state else 0.0
 
         def save(now: Training) -> None:
@@ -66,12 +73,13 @@ def obtain(spec: RunSpec, store: Store, *, device: str = "auto", wait: bool = Tr
         samples: dict[str, list[str]] = {}
         if status == COMPLETE:
             test = Encoded(corpus.splits["test"].sentences, vocabulary)
-            record["metrics"] = measure(training.model, test, training.valid_set, where, seed=spec.seed,
-                                        iw_samples=spec.settings.iw_samples, iw_sentences=spec.settings.iw_sentences,
-                                        label=f"measure {spec.id}")
-            samples = {how: [" ".join(s) for s in generate.sample(training.model, vocabulary, SAMPLES, how=how,
-                                                                  seed=derive(spec.seed, "kept samples"))]
-                       for how in generate.DECODERS}
+            with cpu_threads(spec.settings.threads):
+                record["metrics"] = measure(training.model, test, training.valid_set, where, seed=spec.seed,
+                                            iw_samples=spec.settings.iw_samples,
+                                            iw_sentences=spec.settings.iw_sentences, label=f"measure {spec.id}")
+                samples = {how: [" ".join(s) for s in generate.sample(training.model, vocabulary, SAMPLES, how=how,
+                                                                      seed=derive(spec.seed, "kept samples"))]
+                           for how in generate.DECODERS}
         record["total_seconds"] = round(spent + time.monotonic() - began, 2)
         run = store.finish(spec.id, status, model=training.best, record=record, history=training.history,
                            samples=samples, vocabulary=vocabulary)
@@ -105,8 +113,12 @@ def ensure(specs: Sequence[RunSpec], store: Store | None = None, *, device: str 
     """
     store = store or Store()
     missing = []
-    for spec in _distinct(specs):
-        run = store.open_or_quarantine(spec.id)
+    for spec in {spec.id: spec for spec in specs}.values():
+        try:
+            with store.lease(spec.id, wait=False):
+                run = store.open_or_quarantine(spec.id)
+        except Busy:
+            run = None
         if run is None or run.status == TRAINING:
             missing.append(spec)
     if missing:
@@ -116,14 +128,9 @@ def ensure(specs: Sequence[RunSpec], store: Store | None = None, *, device: str 
     return [store.find(spec.id) if spec.id in trained else obtain(spec, store, device=device) for spec in specs]
 
 
-def _distinct(specs: Sequence[RunSpec]) -> list[RunSpec]:
-    return list({spec.id: spec for spec in specs}.values())
-
-
 def _train_side_by_side(specs: list[RunSpec], store: Store, device: str, workers: int) -> None:
     waiting, running, failed = list(specs), {}, {}
-    logs = store.root / "logs"
-    logs.mkdir(parents=True, exist_ok=True)
+    logs = make_folder(store.root / "logs")
     with bar(1000 * len(specs), "training") as shown:
         position = 0
         try:
@@ -133,8 +140,8 @@ def _train_side_by_side(specs: list[RunSpec], store: Store, device: str, workers
                     running[spec.id] = _start(spec, store, device, logs)
                 time.sleep(0.2)
                 for run_id in [i for i, process in running.items() if process.poll() is not None]:
-                    if running.pop(run_id).returncode:
-                        failed[run_id] = _last_line(logs / f"{run_id}.log")
+                    if code := running.pop(run_id).returncode:
+                        failed[run_id] = _why(code, logs / f"{run_id}.log")
                 done = len(specs) - len(waiting) - len(running)
                 now = 1000 * done + sum(_permille(logs / f"{run_id}.progress") for run_id in running)
                 shown.update(max(0, now - position))
@@ -146,7 +153,7 @@ def _train_side_by_side(specs: list[RunSpec], store: Store, device: str, workers
             for process in running.values():
                 process.wait()
     if failed:
-        raise CeaeError("; ".join(f"run {run_id} failed: {why}" for run_id, why in failed.items()))
+        raise CeaeError("; ".join(f"run {run_id}: {why}" for run_id, why in failed.items()))
 
 
 def _start(spec: RunSpec, store: Store, device: str, logs: Path) -> subprocess.Popen:
@@ -154,6 +161,7 @@ def _start(spec: RunSpec, store: Store, device: str, logs: Path) -> subprocess.P
     root = str(Path(__file__).resolve().parent.parent)
     env = os.environ | {"CEAE_PROGRESS_FILE": str(logs / f"{spec.id}.progress"), "OMP_NUM_THREADS": "1",
                         "PYTHONPATH": os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])}
+    (logs / f"{spec.id}.progress").unlink(missing_ok=True)
     with open(logs / f"{spec.id}.log", "wb") as log:
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, env=env)
     process.stdin.write(spec.to_json().encode())
@@ -169,26 +177,32 @@ def _permille(path: Path) -> int:
         return 0
 
 
-def _last_line(path: Path) -> str:
-    lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return lines[-1] if lines else "no message"
+def _why(code: int, log: Path) -> str:
+    """What a process that failed said last."""
+    if code < 0:
+        return f"its process was killed by signal {-code}; the same call continues it"
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return lines[-1].removeprefix("ceae: ") if lines else f"its process left with exit status {code}"
 
 
 def remeasure(run: Run, *, iw_samples: int | None = None, iw_sentences: int | None = None, data: str | None = None,
               device: str = "auto") -> dict[str, Any]:
     """All measures of a finished run, taken again on its test split; nothing in the store changes.
 
+    `data` is the folder where the corpus's files are now; `iw_samples`, `iw_sentences` default to those of the run.
     Raises CeaeError for a run that diverged, a corpus that is not there or has changed, counts below 1.
     """
     if run.status != COMPLETE:
         raise CeaeError(f"run {run.id}: it diverged, there is no model to measure")
     settings = run.spec.settings
-    counts = {"iw_samples": iw_samples or settings.iw_samples, "iw_sentences": iw_sentences or settings.iw_sentences}
+    counts = {"iw_samples": settings.iw_samples if iw_samples is None else iw_samples,
+              "iw_sentences": settings.iw_sentences if iw_sentences is None else iw_sentences}
     for name, value in counts.items():
         if value < 1:
             raise CeaeError(f"{name}: must be at least 1, not {value}")
     where = choose_device(device)
-    corpus = dataclasses.replace(run.spec, source={**run.spec.source, **({"data": data} if data else {})}).load_corpus()
+    corpus = (run.spec.moved_to(data) if data else run.spec).load_corpus()
     vocabulary = run.vocabulary()
     test, valid = (Encoded(corpus.splits[split].sentences, vocabulary) for split in ("test", "valid"))
-    return measure(run.model(where), test, valid, where, seed=run.spec.seed, label=f"measure {run.id}", **counts)
+    with cpu_threads(settings.threads):
+        return measure(run.model(where), test, valid, where, seed=run.spec.seed, label=f"measure {run.id}", **counts)

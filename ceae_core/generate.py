@@ -50,7 +50,7 @@ def _decode_batch(model: TextAutoencoder, z: torch.Tensor | None, size: int, voc
     for t in range(max_length):
         logits, state = model.decoder.step(tokens, z, state)                            # (R, V)
         logits[:, [vocabulary.pad, vocabulary.bos]] = -torch.inf
-        if how == "multinomial":                                                        # Gumbel: argmax of perturbed logits
+        if how == "multinomial":                                                        # argmax of Gumbel noise
             logits = logits / temperature - torch.empty_like(logits).exponential_().log()
         tokens = logits.argmax(-1)
         ids[rows, t] = tokens

@@ -9,7 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 LOG_EVERY = 20.0        # seconds between lines in a log file
@@ -37,7 +37,8 @@ class _Lines:
         left = (now - self.began) / (self.n - self.first) * (self.total - self.n)
         line = f"{self.label}: {self.n / max(self.total, 1):.0%} · {_duration(left)} left"
         if path:
-            Path(path).write_text(line, encoding="utf-8")
+            with suppress(OSError):             # no training ends because nobody can be told how far it is
+                Path(path).write_text(line, encoding="utf-8")
         else:
             print(line, file=sys.stderr, flush=True)
 

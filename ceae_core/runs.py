@@ -12,7 +12,9 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,22 +25,22 @@ import filelock
 import safetensors.torch
 import torch
 
+from ceae_core import manifest
 from ceae_core.assembly import build_model
 from ceae_core.corpora import Vocabulary
 from ceae_core.errors import CeaeError
-from ceae_core.files import sha256, write_atomic
+from ceae_core.files import make_folder, write_atomic
+from ceae_core.manifest import FINAL, MANIFEST, TRAINING, Corrupt
 from ceae_core.models.autoencoder import TextAutoencoder
 from ceae_core.progress import say
 from ceae_core.spec import RunSpec
 
-MANIFEST = "MANIFEST.json"
-FINAL = ("spec.json", "model.safetensors", "metrics.json", "history.jsonl", "samples.txt", "vocabulary.json")
-RESERVED = ("quarantine", "locks", "logs")       # folders of the store that are not runs
-TRAINING, COMPLETE, DIVERGED = "training", "complete", "diverged"
+QUARANTINE = "quarantine"
+IS_RUN = re.compile(r"[a-z0-9-]+-s-?[0-9]+-[0-9a-f]{12}")       # names of run folders; the store touches no others
 
 
-class Corrupt(CeaeError):
-    """A run's files do not match its manifest."""
+class Busy(CeaeError):
+    """Another process works on the run."""
 
 
 class Run:
@@ -46,7 +48,7 @@ class Run:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.manifest = _read_manifest(folder)
+        self.manifest = manifest.read(folder)
         self.status: str = self.manifest["status"]
         self.spec = RunSpec.from_json((folder / "spec.json").read_text(encoding="utf-8"))
 
@@ -89,9 +91,15 @@ class Run:
         return model.to(device).eval()
 
     def checkpoint(self, device: torch.device) -> dict | None:
-        """The state of a run in training, or None before its first checkpoint."""
+        """The state of a run in training, or None before its first checkpoint.
+
+        Raises Corrupt for a file that is not a checkpoint; nothing in it is ever executed.
+        """
         states = [name for name in self.manifest["files"] if name.startswith("state-")]
-        return torch.load(self.folder / states[0], map_location=device, weights_only=True) if states else None
+        try:
+            return torch.load(self.folder / states[0], map_location=device, weights_only=True) if states else None
+        except Exception as error:              # torch.load has no error of its own for bytes that are no checkpoint
+            raise Corrupt(f"run {self.id}: {states[0]} is not a checkpoint") from error
 
 
 class Store:
@@ -107,18 +115,19 @@ class Store:
     def lease(self, run_id: str, wait: bool = True) -> Iterator[None]:
         """Only one process works on a run; the operating system frees the lease of a killed one.
 
-        Raises CeaeError at once if another process has it and `wait` is false.
+        Raises Busy at once if another process has it and `wait` is false, CeaeError if the store cannot be written to.
         """
-        locks = self.root / "locks"
-        locks.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(locks / f"{run_id}.lock")
+        lock = filelock.FileLock(make_folder(self.root / "locks") / f"{run_id}.lock")
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout:
             if not wait:
-                raise CeaeError(f"run {run_id}: another process is training it; wait for it or leave out --no-wait") from None
+                raise Busy(f"run {run_id}: another process is training it; "
+                           "leave out --no-wait to wait for it") from None
             say(f"{run_id}: another process is training it, waiting")
             lock.acquire()
+        except OSError as error:
+            raise CeaeError(f"{lock.lock_file}: cannot be written ({error.strerror}); choose another --runs") from error
         try:
             yield
         finally:
@@ -127,53 +136,67 @@ class Store:
     def open(self, run_id: str) -> Run | None:
         """The run, verified; None if there is none.  Raises Corrupt if its files do not match the manifest."""
         folder = self.folder(run_id)
-        if not folder.is_dir() or not any(folder.iterdir()):
-            return None
-        run = Run(folder)
-        if run.spec.id != run_id:
-            raise Corrupt(f"run {run_id}: spec.json belongs to {run.spec.id}")
-        return run
+        while manifest.has_begun(folder):
+            before = manifest.content(folder)
+            try:
+                run = Run(folder)
+            except Corrupt:
+                if manifest.content(folder) == before:
+                    raise
+                continue                        # the process that trains it has just written a checkpoint
+            if run.spec.id != run_id:
+                raise Corrupt(f"run {run_id}: spec.json belongs to {run.spec.id}")
+            return run
+        return None
 
     def open_or_quarantine(self, run_id: str) -> Run | None:
-        """As `open`, but a damaged folder is moved to quarantine, with a word to the user, and counts as none."""
+        """As `open`, but a damaged run goes to quarantine and counts as none.  Call it under the run's lease."""
         try:
             return self.open(run_id)
         except CeaeError as error:
-            target = self.root / "quarantine" / f"{run_id}-{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(self.folder(run_id), target)
-            say(f"{error}; moved to {target}, the run starts afresh")
+            self.quarantine(run_id, str(error))
             return None
+
+    def quarantine(self, run_id: str, reason: str) -> None:
+        """Put a damaged run aside, with a word to the user.  Call it under the run's lease."""
+        target = tempfile.mkdtemp(prefix=f"{run_id}-{time.strftime('%Y%m%dT%H%M%S')}-",
+                                  dir=make_folder(self.root / QUARANTINE))
+        os.replace(self.folder(run_id), target)
+        say(f"{reason}; moved to {target}, the run starts afresh")
 
     def find(self, name: str) -> Run:
         """The run named by its id, an unambiguous part of it, or the path of its folder.
 
         Raises CeaeError when there is none, when several fit, or when the run is damaged or not finished.
         """
-        path = Path(name)
+        path = Path(name).resolve()
         ids = [path.name] if (path / MANIFEST).is_file() else [i for i in self.ids() if name in i]
         exact = [i for i in ids if i == name]
         if len(exact or ids) != 1:
-            raise CeaeError(f"run {name!r}: " + (f"{len(ids)} runs fit ({', '.join(ids[:4])}{', …' * (len(ids) > 4)})" if ids else
-                                                f"there is none in {self.root}; `ceae runs list` shows what there is"))
+            several = f"{len(ids)} runs fit: {', '.join(ids[:4])}{', …' * (len(ids) > 4)}"
+            none = f"there is none in {self.root}; `ceae runs list` shows what there is"
+            raise CeaeError(f"run {name!r}: {several if ids else none}")
         store = Store(path.parent) if (path / MANIFEST).is_file() else self
-        run = store.open((exact or ids)[0])
-        if run.status == TRAINING:
-            raise CeaeError(f"run {run.id}: its training is not finished; repeat the `ceae train` command to continue it")
+        run_id = (exact or ids)[0]
+        try:
+            run = store.open(run_id)
+        except Corrupt as error:
+            raise CeaeError(f"{error}; repeat its `ceae train` command to do it again") from error
+        if run is None or run.status == TRAINING:
+            raise CeaeError(f"run {run_id}: its training is not finished; repeat its `ceae train` command to continue")
         return run
 
     def ids(self) -> list[str]:
         """Names of all run folders, sorted."""
         if not self.root.is_dir():
             return []
-        return sorted(p.name for p in self.root.iterdir() if p.is_dir() and p.name not in RESERVED)
+        return sorted(p.name for p in self.root.iterdir() if p.is_dir() and IS_RUN.fullmatch(p.name))
 
     def begin(self, spec: RunSpec) -> Run:
         """An empty run in training."""
-        folder = self.folder(spec.id)
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = make_folder(self.folder(spec.id))
         write_atomic(folder / "spec.json", spec.to_json())
-        _write_manifest(folder, TRAINING, ["spec.json"])
+        manifest.write(folder, TRAINING, ["spec.json"])
         return Run(folder)
 
     def save_state(self, run_id: str, state: dict, step: int) -> None:
@@ -182,8 +205,8 @@ class Store:
         torch.save(state, buffer)
         name = f"state-{step:09d}.pt"
         write_atomic(folder / name, buffer.getvalue())
-        _write_manifest(folder, TRAINING, ["spec.json", name])
-        _remove_unlisted(folder)
+        manifest.write(folder, TRAINING, ["spec.json", name])
+        manifest.remove_unlisted(folder)
 
     def finish(self, run_id: str, status: str, *, model: dict[str, torch.Tensor], record: dict, history: list[dict],
                samples: dict[str, list[str]], vocabulary: Vocabulary) -> Run:
@@ -196,54 +219,36 @@ class Store:
         lines = (f"{how}\t{sentence}\n" for how, sentences in samples.items() for sentence in sentences)
         write_atomic(folder / "samples.txt", "".join(lines))
         write_atomic(folder / "vocabulary.json", vocabulary.to_json())
-        _write_manifest(folder, status, FINAL)
-        _remove_unlisted(folder)
+        manifest.write(folder, status, FINAL)
+        manifest.remove_unlisted(folder)
         return Run(folder)
 
-    def prune(self, everything_unfinished: bool = True) -> tuple[list[str], int]:
-        """Delete the quarantine and, unless told not to, runs whose training is not finished; (what went, bytes)."""
-        gone = [self.root / "quarantine"] if (self.root / "quarantine").is_dir() else []
-        for run_id in self.ids() if everything_unfinished else ():
-            with self.lease(run_id, wait=False):
-                run = self.open_or_quarantine(run_id)
-                if run is None or run.status == TRAINING:
-                    gone.append(self.folder(run_id))
-        gone = [path for path in dict.fromkeys(gone) if path.is_dir()]
-        size = sum(f.stat().st_size for path in gone for f in path.rglob("*") if f.is_file())
-        for path in gone:
-            shutil.rmtree(path)
-        return [path.name for path in gone], size
+    def prune(self) -> tuple[list[str], int]:
+        """Delete the quarantine and all runs that are damaged or unfinished and not in work; (names, bytes) of both."""
+        gone, size = [], 0
+        for run_id in self.ids():
+            try:
+                with self.lease(run_id, wait=False):
+                    if not self._is_finished(run_id):
+                        size += _delete(self.folder(run_id))
+                        gone.append(run_id)
+            except Busy:
+                continue
+        if (self.root / QUARANTINE).is_dir():
+            gone += sorted(path.name for path in (self.root / QUARANTINE).iterdir())
+            size += _delete(self.root / QUARANTINE)
+        return gone, size
+
+    def _is_finished(self, run_id: str) -> bool:
+        try:
+            run = self.open(run_id)
+        except CeaeError:
+            return False
+        return run is not None and run.status != TRAINING
 
 
-def _write_manifest(folder: Path, status: str, names: list[str] | tuple[str, ...]) -> None:
-    files = {name: {"bytes": (folder / name).stat().st_size, "sha256": sha256(folder / name)} for name in names}
-    write_atomic(folder / MANIFEST, json.dumps({"status": status, "files": files}, indent=2) + "\n")
-
-
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest, every file checked against it.  Raises Corrupt naming the first file that differs."""
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        listed = {name: (entry["bytes"], entry["sha256"]) for name, entry in manifest["files"].items()}
-        complete = manifest["status"] == TRAINING or all(name in listed for name in FINAL)
-        if manifest["status"] not in (TRAINING, COMPLETE, DIVERGED) or not complete or "spec.json" not in listed:
-            raise ValueError("unknown status or incomplete list")
-    except FileNotFoundError:
-        raise Corrupt(f"run {folder.name}: {MANIFEST} is missing") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Corrupt(f"run {folder.name}: {MANIFEST} is damaged") from error
-    for name, (size, digest) in listed.items():
-        path = folder / name
-        if not path.is_file():
-            raise Corrupt(f"run {folder.name}: {name} is missing")
-        if path.stat().st_size != size or sha256(path) != digest:
-            raise Corrupt(f"run {folder.name}: {name} does not match its checksum")
-    return manifest
-
-
-def _remove_unlisted(folder: Path) -> None:
-    """Older checkpoints and the temporary files of killed processes."""
-    listed = {MANIFEST, *json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]}
-    for path in folder.iterdir():
-        if path.name not in listed:
-            path.unlink()
+def _delete(folder: Path) -> int:
+    """Remove a folder with all it holds; the bytes it took."""
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    shutil.rmtree(folder)
+    return size

@@ -30,19 +30,19 @@ def constant(clock: Clock) -> float:
 
 
 def warmup(clock: Clock, *, kl_start: float = 0.0, warmup_epochs: float = 10.0) -> float:
-    """KL annealing: linear from `kl_start` to 1 over `warmup_epochs` (bowman2016, sec. 3.1; ceae, sec. 2)."""
+    """KL annealing: linear from `kl_start` to 1 over `warmup_epochs` (bowman2016generating, sec. 3.1; ceae, sec. 2)."""
     if warmup_epochs <= 0:
         return 1.0
     return kl_start + (1.0 - kl_start) * min(1.0, clock.elapsed / warmup_epochs)
 
 
 def capped_warmup(clock: Clock, *, beta: float = 0.4, kl_start: float = 0.0, warmup_epochs: float = 10.0) -> float:
-    """beta-VAE weight: the annealing ramp, capped at `beta` (higgins2017; ceae, eq. 5)."""
+    """beta-VAE weight: the annealing ramp, capped at `beta` (higgins2017beta; ceae, eq. 5)."""
     return min(beta, warmup(clock, kl_start=kl_start, warmup_epochs=warmup_epochs))
 
 
 def cyclical(clock: Clock, *, kl_start: float = 0.0, cycle_epochs: float = 20.0, ramp_fraction: float = 0.5) -> float:
-    """Cyclical annealing: each cycle ramps over its first `ramp_fraction`, then holds 1 (fu2019, eq. 6)."""
+    """Cyclical annealing: each cycle ramps over its first `ramp_fraction`, then holds 1 (fu2019cyclical, eq. 6)."""
     position = clock.elapsed % cycle_epochs / cycle_epochs
     return kl_start + (1.0 - kl_start) * min(1.0, position / ramp_fraction)
 
@@ -52,7 +52,7 @@ def entropy_weight(clock: Clock, *, lambda0: float = 6e-3) -> float:
     return (1.0 - 1.0 / clock.epoch) * lambda0
 
 
-def decaying_noise(clock: Clock, *, c0: float | None = None, t_max: float = 10) -> float:
+def decaying_noise(clock: Clock, *, c0: float | None = None, t_max: int = 10) -> float:
     """c_t = c_0 / t while t <= t_max, then 0 (ceae, sec. A.1).  `c0=None` asks for the channel-capacity rule."""
     return c0 / clock.epoch if clock.epoch <= t_max else 0.0
 

@@ -20,6 +20,7 @@ def derive(seed: int, *purpose: str | int) -> int:
 @contextmanager
 def seeded(seed: int, *purpose: str | int) -> Iterator[None]:
     """Inside the block torch draws from the named stream; afterwards the caller's random state is as it was."""
-    with torch.random.fork_rng():
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices):
         torch.manual_seed(derive(seed, *purpose))
         yield

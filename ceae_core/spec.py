@@ -3,9 +3,11 @@
 import difflib
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from ceae_core import corpora, scales, zoo
@@ -47,12 +49,7 @@ class Settings:
     vocabulary: str = "bn"          # rule by which words get numbers: bn or ivae
 
     def __post_init__(self) -> None:
-        for name, valid in CHOICES.items():
-            if getattr(self, name) not in valid:
-                raise CeaeError(f"{name}: unknown value {getattr(self, name)!r}; choose one of {', '.join(valid)}")
-        for name in POSITIVE:
-            if getattr(self, name) <= 0:
-                raise CeaeError(f"{name}: must be positive, not {getattr(self, name)!r}")
+        check(asdict(self))
 
 
 CHOICES = {
@@ -60,7 +57,22 @@ CHOICES = {
     "batching": ("same_length", "bucketed", "random"), "vocabulary": ("bn", "ivae"), "stack": ("bn", "ivae"),
     "init": ("stack", "wide", "narrow")}
 POSITIVE = ("embedding", "hidden", "latent", "lr", "clip", "batch_size", "epochs", "schedule_unit", "threads",
-            "iw_samples", "iw_sentences")
+            "iw_samples", "iw_sentences", "cycle_epochs", "ramp_fraction", "temperature")
+FRACTIONS = ("encoder_dropout", "dropout_in", "dropout_out", "momentum")
+NOT_NEGATIVE = (*FRACTIONS, "patience", "first_decay", "max_decays", "global_every", "cached_batches")
+
+
+def check(values: Mapping[str, Any]) -> None:
+    """CeaeError for the first setting or option outside the values it may take."""
+    for name, value in values.items():
+        if name in CHOICES and value not in CHOICES[name]:
+            raise CeaeError(f"{name}: unknown value {value!r}; choose one of {', '.join(CHOICES[name])}")
+        if name in POSITIVE and value <= 0:
+            raise CeaeError(f"{name}: must be positive, not {value!r}")
+        if name in NOT_NEGATIVE and value < 0:
+            raise CeaeError(f"{name}: must not be negative, it is {value!r}")
+        if name in FRACTIONS and value > 1:
+            raise CeaeError(f"{name}: must be at most 1, not {value!r}")
 
 
 @dataclass(frozen=True)
@@ -76,6 +88,9 @@ class RunSpec:
     options: Mapping[str, Any]
     numerics: int = NUMERICS
     source: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+    def __post_init__(self) -> None:
+        check(self.options)
 
     def identity(self) -> dict[str, Any]:
         """Everything that the numbers depend on."""
@@ -112,6 +127,16 @@ class RunSpec:
         except (TypeError, KeyError, ValueError) as error:
             raise CeaeError(f"spec.json: not a run specification of this version ({error}); remove the run") from error
 
+    def moved_to(self, folder: Path | str) -> "RunSpec":
+        """The same run, the files of its corpus looked for in `folder` under the names they had."""
+        folder, source = Path(folder), dict(self.source)
+        for split in source.keys() & {"train", "valid", "test"}:
+            source[split] = str(folder / Path(source[split]).name)
+        if "train" not in source and source["corpus"] not in corpora.table.CORPORA:
+            inside = folder / Path(source["corpus"]).name
+            return replace(self, source={"corpus": str(inside if inside.exists() else folder)})
+        return replace(self, source=source if "train" in source else source | {"data": str(folder)})
+
     def load_corpus(self) -> corpora.Corpus:
         """The corpus, checked against the hash in the spec."""
         limit = scales.scale(self.scale).sentences
@@ -130,8 +155,10 @@ def resolve(family: str, corpus: str = "oracle", scale: str = "quick", seed: int
     `source` goes to `corpora.load`: data, train, valid, test.  Raises CeaeError for unknown names and invalid values.
     """
     row, size = zoo.family(family), scales.scale(scale)
-    source = {k: str(v) for k, v in source.items() if v is not None}
+    source = {k: str(Path(v).expanduser().absolute()) for k, v in source.items() if v is not None}
     loaded = corpora.load(corpus, limit=size.sentences, **source)
+    if corpus not in corpora.table.CORPORA and "train" not in source:
+        corpus = Path(corpus).expanduser().absolute()
     settings = asdict(Settings()) | scales.PAPER_SIZES.get(loaded.name, {}) | dict(row.settings) | dict(size.settings)
     options = row.defaults()
     options |= {k: v for k, v in size.options.items() if k in options}
@@ -142,7 +169,8 @@ def resolve(family: str, corpus: str = "oracle", scale: str = "quick", seed: int
             near = difflib.get_close_matches(name, known, 3)
             hint = f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(known)}"
             raise CeaeError(f"{family} has no option {name!r}; {hint}")
-        target[name] = parse(name, value, target[name])
+        nullable = name in options and row.signature_defaults()[name] is None
+        target[name] = parse(name, value, target[name], nullable=nullable)
     if settings["precision"] == "auto":
         settings["precision"] = best_precision()
     resolved = Settings(**settings)
@@ -150,30 +178,30 @@ def resolve(family: str, corpus: str = "oracle", scale: str = "quick", seed: int
         lengths = [len(s) for s in loaded.splits["train"].sentences]
         options["c0"] = round(capacity_noise(lengths, resolved.latent), 6)
     return RunSpec(family, loaded.name, loaded.sha256, scale, int(seed), resolved, options,
-                   source={"corpus": corpus, **source})
+                   source={"corpus": str(corpus), **source})
 
 
-def parse(name: str, value: Any, default: Any) -> Any:
-    """`value` (often text from the command line) as the type of `default`; CeaeError if it is not one."""
-    if default is None or value is None:
-        kind: type = float
-    else:
-        kind = type(default)
-    if value is None or str(value).lower() in ("none", "auto") and default is None:
+def parse(name: str, value: Any, default: Any, *, nullable: bool = False) -> Any:
+    """`value` (often text from the command line) as the type of `default`, a number where that is None.
+
+    None, "none" and "auto" mean None where it is allowed.  CeaeError for anything that is not of that type.
+    """
+    if nullable and (value is None or str(value).lower() in ("none", "auto")):
         return None
+    kind: type = float if default is None else type(default)
     text = str(value)
     try:
         if kind is bool:
             return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
-        if kind is int and float(text) != int(float(text)):
+        if kind is str:
+            return text
+        number = float(text)
+        if not math.isfinite(number) or kind is int and number != int(number):
             raise ValueError
-        number = kind(float(text)) if kind in (int, float) else text
+        return kind(number)
     except (KeyError, ValueError) as error:
-        wanted = {bool: "true or false", int: "a whole number", float: "a number"}[kind]
+        wanted = {bool: "true or false", int: "a whole number", float: "a finite number"}[kind]
         raise CeaeError(f"{name}: {text!r} is not {wanted}") from error
-    if kind in (int, float) and number != number:
-        raise CeaeError(f"{name}: must be a number, not {text!r}")
-    return number
 
 
 def best_precision() -> str:

@@ -17,6 +17,8 @@ from ceae_core import zoo
 from ceae_core.assembly import build_model, build_terms
 from ceae_core.corpora import Corpus, Vocabulary
 from ceae_core.corpora.batching import Encoded, plan
+from ceae_core.errors import CeaeError
+from ceae_core.manifest import Corrupt
 from ceae_core.measure.likelihood import rec_and_kl
 from ceae_core.progress import bar, say
 from ceae_core.schedules import Clock
@@ -49,6 +51,9 @@ class Training:
         self.lr = self.settings.lr
         self.optimiser = self._optimiser()
         self.batches = self._plan(0)
+        if not self.batches:
+            raise CeaeError(f"{spec.id}: no batch of {len(self.train_set)} training sentences has the two rows that "
+                            "this family needs; set batching=random or give more text")
         self.steps_per_epoch = len(self.batches)
         self.epoch = self.position = self.step = 0
         self.decays = self.bad_epochs = 0
@@ -87,7 +92,8 @@ class Training:
 
     def _plan(self, epoch: int) -> list:
         batches = plan(self.train_set.lengths, self.settings.batch_size, self.settings.batching, self.spec.seed, epoch)
-        return [rows for rows in batches if len(rows) >= self.model.smallest_batch]
+        smallest = max([self.model.smallest_batch, *(term.smallest_batch for term in self.stateful.values())])
+        return [rows for rows in batches if len(rows) >= smallest]
 
     # the loop ---------------------------------------------------------------------------------------------------
 
@@ -96,29 +102,25 @@ class Training:
 
         Raises Preempted (after saving) on SIGTERM or SIGINT, Diverged when a loss is no longer finite.
         """
-        threads = torch.get_num_threads()
-        torch.set_num_threads(self.settings.threads)
         total = self.steps_per_epoch * self.settings.epochs
-        try:
-            with bar(total, f"train {self.spec.id}", self.step) as shown, torch.random.fork_rng(), _stop_signal() as stop:
-                saved = time.monotonic()
-                while not self.finished:
-                    self._one_step()
-                    shown.update(1)
-                    if self.position == len(self.batches):
-                        self._end_epoch()
-                        shown.set_postfix_str(self._headline())
-                        due = True
-                    else:
-                        due = time.monotonic() - saved > checkpoint_seconds
-                    if due or stop.is_set():
-                        self._check_finite()
-                        save(self)
-                        saved = time.monotonic()
-                    if stop.is_set() and not self.finished:
-                        raise Preempted(f"{self.spec.id}: stopped at step {self.step} of {total}")
-        finally:
-            torch.set_num_threads(threads)
+        with (bar(total, f"train {self.spec.id}", self.step) as shown, seeded(self.spec.seed, "train"),
+              cpu_threads(self.settings.threads), _stop_signal() as stop):
+            saved = time.monotonic()
+            while not self.finished:
+                self._one_step()
+                shown.update(1)
+                if self.position == len(self.batches):
+                    self._end_epoch()
+                    shown.set_postfix_str(self._headline())
+                    due = True
+                else:
+                    due = time.monotonic() - saved > checkpoint_seconds
+                if due or stop.is_set():
+                    self._check_finite()
+                    save(self)
+                    saved = time.monotonic()
+                if stop.is_set():
+                    raise Preempted(f"{self.spec.id}: stopped at step {self.step} of {total}")
 
     def _one_step(self) -> None:
         self.model.train()
@@ -143,7 +145,8 @@ class Training:
             rec, kl = rec_and_kl(self.model, self.valid_set, self.device, self.spec.seed)
         value = float((rec + kl).mean()) if kl is not None else float(rec.mean())
         row = {"epoch": self.epoch + 1, "step": self.step, "lr": self.lr * self._lr_factor(),
-               "valid_rec_nats_per_sentence": float(rec.mean()), "valid_kl_nats": None if kl is None else float(kl.mean()),
+               "valid_rec_nats_per_sentence": float(rec.mean()),
+               "valid_kl_nats": None if kl is None else float(kl.mean()),
                **{f"train_{name}": float(v) / len(self.batches) for name, v in self.totals.items()},
                **{f"weight_{term.name}": term.weight(last) for term in self.terms}}
         self._watch_variance(row)
@@ -192,7 +195,8 @@ class Training:
     def _weights(self) -> dict[str, torch.Tensor]:
         return {name: value.detach().clone() for name, value in self.model.state_dict().items()}
 
-    COUNTERS = ("lr", "epoch", "position", "step", "decays", "bad_epochs", "finished", "best_value", "best_epoch", "history")
+    COUNTERS = ("lr", "epoch", "position", "step", "decays", "bad_epochs", "finished", "best_value", "best_epoch",
+                "history")
 
     def state(self) -> dict:
         """Tensors, numbers and strings only: readable with `weights_only=True`."""
@@ -201,15 +205,29 @@ class Training:
                 "counters": {name: getattr(self, name) for name in self.COUNTERS}}
 
     def restore(self, state: dict) -> None:
-        """Continue exactly where `state()` was taken."""
-        for name, value in state["counters"].items():
-            setattr(self, name, value)
-        self.model.load_state_dict(state["model"])
-        self.stateful.load_state_dict(state["stateful"])
-        self.optimiser = self._optimiser()
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.best, self.totals = state["best"], state["totals"]
+        """Continue exactly where `state()` was taken.  Raises Corrupt for the state of another kind of training."""
+        try:
+            for name in self.COUNTERS:
+                setattr(self, name, state["counters"][name])
+            self.model.load_state_dict(state["model"])
+            self.stateful.load_state_dict(state["stateful"])
+            self.optimiser = self._optimiser()
+            self.optimiser.load_state_dict(state["optimiser"])
+            self.best, self.totals = state["best"], state["totals"]
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise Corrupt(f"run {self.spec.id}: the checkpoint does not fit this version") from error
         self.batches = self._plan(min(self.epoch, self.settings.epochs - 1))
+
+
+@contextmanager
+def cpu_threads(count: int) -> Iterator[None]:
+    """Inside the block torch computes with so many CPU threads: the order of its sums, so their last digits."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager
@@ -229,11 +247,10 @@ def _stop_signal() -> Iterator[threading.Event]:
 
 def choose_device(name: str = "auto") -> torch.device:
     """cuda when there is one, else cpu; or the device asked for.  Raises CeaeError when that is not there."""
-    from ceae_core.errors import CeaeError
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        torch.zeros(1, device=name)
+        torch.zeros(1, device=name).item()
     except (RuntimeError, AssertionError) as error:
         raise CeaeError(f"device: {name!r} cannot be used here ({str(error).splitlines()[0]}); try cpu") from error
     return torch.device(name)

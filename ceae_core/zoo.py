@@ -67,43 +67,44 @@ class Family:
 
 
 VAE = Family(
-    "VAE, annealed", ("bowman2016", "kingma2014"),
-    {"ceae:1:VAE:": {}, "ceae:3:LSTM latent + MLP classifier:VAE": {}, "clvm:1:VAE:": {}, "clvm:2:VAE:": {},
+    "VAE, annealed", ("bowman2016generating", "kingma2014auto"),
+    {"ceae:1:VAE:": {}, "ceae:3:VAE:": {}, "clvm:1:VAE:": {}, "clvm:2:VAE:": {},
      "clvm:4:VAE:": {}})
 FREE_BITS = replace(
-    VAE, title="Free bits, per unit", cite=("kingma2016", "li2019"),
+    VAE, title="Free bits, per unit", cite=("kingma2016improved", "li2019surprisingly"),
     rows={"ceae:1:FB:free_bits=4": {"target": 4.0}, "ceae:1:FB:free_bits=5": {"target": 5.0},
-          "ceae:3:LSTM latent + MLP classifier:FB": {"target": 9.0}},
+          "ceae:3:FB:free_bits=9": {"target": 9.0}},
     terms=(Term("free_bits", free_bits, warmup),))
 
 FAMILIES: dict[str, Family] = {
     "lstm-lm": Family(
-        "LSTM language model", ("mikolov2010", "ceae"), {"ceae:1:LSTM-LM:": {}}, posterior=None, terms=(),
+        "LSTM language model", ("mikolov2010recurrent", "ghose2022contrastive"), {"ceae:1:LSTM-LM:": {}},
+        posterior=None, terms=(),
         settings={"lr": 1.0, "patience": 2, "first_decay": 0}),
     "ae": Family(
-        "Deterministic autoencoder", ("ceae", "li2019"),
-        {"ceae:3:LSTM latent + MLP classifier:AE": {}, "clvm:4:AE:": {}}, posterior=Deterministic, terms=()),
+        "Deterministic autoencoder", ("ghose2022contrastive", "li2019surprisingly"),
+        {"ceae:3:AE:": {}, "clvm:4:AE:": {}}, posterior=Deterministic, terms=()),
     "vae": VAE,
     "beta-vae": replace(
-        VAE, title="beta-VAE", cite=("higgins2017",),
+        VAE, title="beta-VAE", cite=("higgins2017beta",),
         rows={"ceae:1:beta-VAE:beta=0.4": {"beta": 0.4}, "clvm:1:betaVAE:beta=0.5": {"beta": 0.5},
               "clvm:2:betaVAE:beta=0.4": {"beta": 0.4}, "clvm:4:betaVAE:beta=0": {"beta": 0.0},
               "clvm:4:betaVAE:beta=0.5": {"beta": 0.5}},
         terms=(Term("kl", kl, capped_warmup),)),
     "cyclic": replace(
-        VAE, title="Cyclical annealing", cite=("fu2019",),
-        rows={"ceae:1:cyclic:": {}, "ceae:3:LSTM latent + MLP classifier:cyclic": {},
+        VAE, title="Cyclical annealing", cite=("fu2019cyclical",),
+        rows={"ceae:1:cyclic:": {}, "ceae:3:cyclic:": {},
               "clvm:1:CycVAE:": {"cycle_epochs": 10.0}, "clvm:4:CycVAE:": {"cycle_epochs": 10.0}},
         terms=(Term("kl", kl, cyclical),)),
     "fb": FREE_BITS,
     "fb-total": replace(FREE_BITS, title="Free bits, total", rows={}, options={"unit": "total"}),
     "bn-vae": replace(
-        VAE, title="BN-VAE", cite=("zhu2020",),
+        VAE, title="BN-VAE", cite=("zhu2020batch",),
         rows={"ceae:1:BN-VAE:gamma=0.6": {"gamma": 0.6}, "ceae:1:BN-VAE:gamma=0.7": {"gamma": 0.7},
-              "ceae:3:LSTM latent + MLP classifier:BN-VAE": {"gamma": 0.6}},
+              "ceae:3:BN-VAE:gamma=0.6": {"gamma": 0.6}},
         options={"norm": "batch", "gamma": 0.7}),
     "ceae": Family(
-        "CEAE", ("ceae",), {"ceae:1:CEAE:": {}, "ceae:3:LSTM latent + MLP classifier:CEAE": {}},
+        "CEAE", ("ghose2022contrastive",), {"ceae:1:CEAE:": {}, "ceae:3:CEAE:": {}},
         posterior=Deterministic, noise=decaying_noise, terms=(Term("entropy", MomentumContrast, entropy_weight),),
         options={"norm": "batch"}, settings={"lr": 0.1}),
 }

@@ -15,7 +15,8 @@ def entropy_contrast(mu: torch.Tensor, keys: torch.Tensor, cached: torch.Tensor,
 
     mu (B, Z) codes, keys (B, Z) the momentum encoder's codes of the same sentences (positives), cached (M, Z) codes of
     earlier batches, further negatives.  All inner products are divided by `temperature`; `normalise` puts every code on
-    the unit sphere; `include_positive` adds the positive to the sum, which makes it InfoNCE (oord2018; he2020).
+    the unit sphere; `include_positive` adds the positive to the sum, which makes it InfoNCE (oord2018representation;
+    he2020momentum).
     """
     if normalise:
         mu, keys, cached = (F.normalize(v, dim=-1) for v in (mu, keys, cached))
@@ -35,6 +36,8 @@ class MomentumContrast(nn.Module):
     statistics; keys are computed in the same batch-norm mode as the codes, without gradient.
     """
 
+    smallest_batch = 2      # a sentence alone has nothing to contrast with
+
     def __init__(self, model: nn.Module, *, momentum: float = 0.99, cached_batches: int = 3, temperature: float = 1.0,
                  normalise: bool = False, include_positive: bool = False, reduction: str = "mean") -> None:
         super().__init__()
@@ -51,9 +54,9 @@ class MomentumContrast(nn.Module):
     def _follow(self, model: nn.Module) -> None:
         pairs = ((self.encoder, model.encoder), (self.posterior, model.posterior))
         for own, theirs in pairs:
-            for key, query in zip(own.parameters(), theirs.parameters()):
+            for key, query in zip(own.parameters(), theirs.parameters(), strict=True):
                 key.lerp_(query, 1.0 - self.momentum)
-            for key, query in zip(own.buffers(), theirs.buffers()):
+            for key, query in zip(own.buffers(), theirs.buffers(), strict=True):
                 key.copy_(query)
 
     def forward(self, context) -> torch.Tensor:

@@ -11,14 +11,15 @@ def gaussian_kl(mu: torch.Tensor, logvar: torch.Tensor) -> torch.Tensor:
 
 
 def kl(context) -> torch.Tensor:
-    """The analytic KL of each sentence, nats (B,) (kingma2014, app. B)."""
+    """The analytic KL of each sentence, nats (B,) (kingma2014auto, app. B)."""
     return context.latent.kl.sum(-1)
 
 
 def free_bits(context, *, target: float = 4.0, unit: str = "dim") -> torch.Tensor:
-    """KL that counts only above its target, nats (B,) (kingma2016, sec. 4; li2019).
+    """KL that counts only above its target, nats (B,) (kingma2016improved, sec. 4; li2019surprisingly).
 
-    `target` is the total in nats.  `unit="dim"`: max(KL_j, target/Z) summed over units; `unit="total"`: max(KL, target).
+    `target` is the total in nats.  `unit="dim"`: max(KL_j, target/Z) summed over units; `unit="total"`: max(KL,
+    target).
     """
     units = context.latent.kl                                                           # (B, Z)
     if unit == "dim":

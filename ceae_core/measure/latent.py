@@ -10,7 +10,7 @@ from ceae_core.measure.likelihood import batches_by_length
 from ceae_core.models.autoencoder import TextAutoencoder
 from ceae_core.seeding import seeded
 
-ACTIVE = 0.01           # a unit is active when the variance of its posterior mean is at least this (burda2016, sec. 5.2)
+ACTIVE = 0.01           # variance of the posterior mean from which on a unit is active (burda2016importance, sec. 5.2)
 ROWS_AT_ONCE = 1024
 MINIBATCH = 32
 
@@ -33,20 +33,27 @@ def codes(model: TextAutoencoder, data: Encoded, device: torch.device,
 
 
 def active_units(mu: torch.Tensor) -> int:
-    """How many columns of mu (N, Z) have sample variance >= 0.01 (burda2016, sec. 5.2)."""
+    """How many columns of mu (N, Z) have sample variance >= 0.01 (burda2016importance, sec. 5.2)."""
     return int((mu.var(0) >= ACTIVE).sum())
 
 
 def mutual_information(mu: torch.Tensor, logvar: torch.Tensor, seed: int) -> float:
     """I(x; z) in nats by E log q(z|x) - E log q(z), q(z) = the mean of the posteriors of these N sentences.
 
-    mu, logvar (N, Z).  One z per sentence, the first term analytic (dieng2019; he2019, app. B).  Each sentence is
-    inside its own average, so the estimate cannot exceed log N by more than its noise.
+    mu, logvar (N, Z).  One z per sentence, the first term analytic (dieng2019avoiding; he2019lagging, app. B).  Each
+    sentence is inside its own average, so the estimate cannot exceed log N by more than its noise.
     """
-    n, latent = mu.shape
-    negative_entropy = -0.5 * (latent * math.log(2 * math.pi) + (1.0 + logvar).sum(1)).mean()
-    with seeded(seed, "mutual information", n):
-        z = mu + (0.5 * logvar).exp() * torch.randn_like(mu)
+    return _information(_draw(mu, logvar, seed), mu, logvar)
+
+
+def _draw(mu: torch.Tensor, logvar: torch.Tensor, seed: int) -> torch.Tensor:
+    """One z (N, Z) per sentence from its posterior."""
+    with seeded(seed, "mutual information", len(mu)):
+        return mu + (0.5 * logvar).exp() * torch.randn_like(mu)
+
+
+def _information(z: torch.Tensor, mu: torch.Tensor, logvar: torch.Tensor) -> float:
+    negative_entropy = -0.5 * (mu.size(1) * math.log(2 * math.pi) + (1.0 + logvar).sum(1)).mean()
     return float(negative_entropy - aggregate_log_density(z, mu, logvar).mean())
 
 
@@ -64,7 +71,9 @@ def aggregate_log_density(z: torch.Tensor, mu: torch.Tensor, logvar: torch.Tenso
 def minibatch_information(mu: torch.Tensor, logvar: torch.Tensor, lengths: np.ndarray, seed: int) -> float:
     """The same estimate inside minibatches of at most 32 sentences of one length, weighted by their size, nats.
 
-    As in vae-lagging-encoder and Implicit-LVM; it cannot exceed log 32 = 3.47 by more than its noise (he2019, app. B).
+    As in vae-lagging-encoder and Implicit-LVM; it cannot exceed log 32 = 3.47 by more than its noise (he2019lagging,
+    app. B).
     """
+    z = _draw(mu, logvar, seed)         # one noise per sentence: noise repeated in every group would not average out
     groups = plan(lengths, MINIBATCH, "same_length", seed, 0)
-    return sum(len(g) * mutual_information(mu[g], logvar[g], seed) for g in groups) / len(mu)
+    return sum(len(g) * _information(z[g], mu[g], logvar[g]) for g in groups) / len(mu)

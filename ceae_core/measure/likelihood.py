@@ -62,9 +62,10 @@ def rec_and_kl(model: TextAutoencoder, data: Encoded, device: torch.device, seed
 @torch.no_grad()
 def importance_weighted(model: TextAutoencoder, data: Encoded, device: torch.device, samples: int, seed: int,
                         proposal: Proposal, tick: Callable[[int], None] = lambda n: None) -> torch.Tensor:
-    """-log (1/S) sum_s p(x|z_s) N(z_s; 0, I) / q(z_s|x), a bound on -log p(x) for every proposal q (burda2016, eq. 8).
+    """-log (1/S) sum_s p(x|z_s) N(z_s; 0, I) / q(z_s|x): a bound on -log p(x) for every proposal q.
 
-    Returns (N,) nats; S = `samples`.  A language model has no z: its exact -log p(x).
+    Returns (N,) nats; S = `samples`.  A language model has no z: its exact -log p(x).  Source: burda2016importance,
+    eq. 8.
     """
     model.eval()
     if model.posterior is None:

@@ -11,7 +11,7 @@ State = tuple[torch.Tensor, torch.Tensor]
 
 
 class LSTMDecoder(nn.Module):
-    """One LSTM; `latent=0` makes it a language model, `skip` feeds z to the output layer too (dieng2019)."""
+    """One LSTM; `latent=0` makes it a language model, `skip` feeds z to the output layer too (dieng2019avoiding)."""
 
     def __init__(self, vocabulary_size: int, embedding: int, hidden: int, latent: int, stack: Stack, *,
                  dropout_in: float = 0.5, dropout_out: float = 0.5, skip: bool = False) -> None:
@@ -53,7 +53,7 @@ class LSTMDecoder(nn.Module):
         real = torch.arange(x.size(1) - 1, device=x.device) < (lengths - 1).unsqueeze(1)
         row = real.nonzero()[:, 0]                                                      # (N,) sentence of each token
         features, targets = features[real], x[:, 1:][real]                              # (N, H), (N,)
-        parts = zip(*(part.split(ROWS_AT_ONCE) for part in (features, targets, row)))
+        parts = zip(*(part.split(ROWS_AT_ONCE) for part in (features, targets, row)), strict=True)
         nll = torch.cat([F.cross_entropy(self.logits(f, z[r] if self.skip else None), t, reduction="none")
                          for f, t, r in parts])
         return torch.zeros(len(x), device=x.device).index_add(0, row, nll)

@@ -32,7 +32,7 @@ class Latent:
 class CodeNorm(nn.Module):
     """What is done to mu: nothing, batch norm (bn-vae; ceae, eq. 9) or layer norm (ceae, sec. F).
 
-    Batch norm with `gamma` set has that frozen scale and, with `learn_shift`, a trained shift (zhu2020, sec. 4).
+    Batch norm with `gamma` set has that frozen scale and, with `learn_shift`, a trained shift (zhu2020batch, sec. 4).
     Without `gamma` it has no affine part: mean 0, variance 1 (ceae, sec. 3.1).  Layer norm gives each mu norm sqrt(Z).
     """
 
@@ -49,7 +49,7 @@ class CodeNorm(nn.Module):
                 self.batch.bias.requires_grad_(learn_shift)
 
     def forward(self, mu: torch.Tensor, running: bool = False) -> torch.Tensor:
-        """mu (B, Z) -> (B, Z); `running` normalises a training batch by the running statistics, without updating them."""
+        """mu (B, Z) -> (B, Z); `running` normalises by the running statistics and leaves them as they are."""
         if self.norm == "layer":
             return F.layer_norm(mu, mu.shape[-1:])
         if self.norm == "none":
@@ -61,12 +61,16 @@ class CodeNorm(nn.Module):
 
     @property
     def raw_variance(self) -> torch.Tensor | None:
-        """(Z,) running variance of mu before batch norm.  Near batch norm's epsilon its promises are void."""
-        return self.batch.running_var if self.norm == "batch" else None
+        """(Z,) running variance of mu before batch norm, without what is left of its starting value 1; None before the
+        first batch.  Near batch norm's epsilon its promises are void."""
+        if self.norm != "batch" or not self.batch.num_batches_tracked:
+            return None
+        left = (1.0 - self.batch.momentum) ** int(self.batch.num_batches_tracked)
+        return ((self.batch.running_var - left) / (1.0 - left)).clamp(min=0.0)
 
 
 class Gaussian(nn.Module):
-    """q(z|x) = N(mu, diag sigma^2), mu optionally normalised (kingma2014; zhu2020)."""
+    """q(z|x) = N(mu, diag sigma^2), mu optionally normalised (kingma2014auto; zhu2020batch)."""
 
     smallest_batch = 1
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from ceae_core.errors import CeaeError
 from ceae_core.files import write_atomic
-from ceae_core.runs import COMPLETE, Run
+from ceae_core.manifest import COMPLETE
+from ceae_core.runs import Run
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
 KEPT_SAMPLES = 20           # sentences per decoding rule

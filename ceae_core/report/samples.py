@@ -1,0 +1,60 @@
+"""Sentences side by side, the words that differ from the original marked."""
+
+from collections.abc import Mapping, Sequence
+from difflib import SequenceMatcher
+from html import escape
+
+from ceae_core import generate
+from ceae_core.report.results import Result
+from ceae_core.report.tables import Cell, Table
+from ceae_core.manifest import COMPLETE
+from ceae_core.runs import Run
+
+Sentence = Sequence[str]
+
+
+def marked(sentence: Sentence, original: Sentence) -> Cell:
+    """`sentence` with the words that are not those of `original` at their place marked; an absent word is a caret."""
+    parts = []
+    for kind, a, b, c, d in SequenceMatcher(None, list(original), list(sentence), autojunk=False).get_opcodes():
+        words = escape(" ".join(sentence[c:d]))
+        if kind == "equal":
+            parts.append(words)
+        elif kind == "delete":
+            parts.append(f'<mark class="ceae-gap" title="left out: {escape(" ".join(original[a:b]))}">‸</mark>')
+        else:
+            parts.append(f"<mark>{words}</mark>")
+    return Cell(" ".join(sentence), html=" ".join(parts))
+
+
+def reconstructions(runs: Sequence[Run], sentences: Sequence[Sentence], caption: str, name: str) -> Table:
+    """Each sentence, and what every complete run's decoder makes of its code (greedy)."""
+    texts = {Result.of(run).name: generate.reconstruct(run.model(), sentences, run.vocabulary())
+             for run in runs if run.status == COMPLETE}
+    rows = [{"sentence": " ".join(original), **{family: marked(made[i], original) for family, made in texts.items()}}
+            for i, original in enumerate(sentences)]
+    return Table(rows, caption, ["Marked: words that differ from the sentence; ‸ a word left out."], name)
+
+
+def word_errors(runs: Sequence[Run], sentences: Sequence[Sentence]) -> dict[str, float]:
+    """Share of words that the greedy reconstruction of each complete run has wrong: edit operations per true word."""
+    return {Result.of(run).name: sum(map(_edits, made, sentences)) / sum(map(len, sentences))
+            for run in runs if run.status == COMPLETE
+            for made in [generate.reconstruct(run.model(), sentences, run.vocabulary())]}
+
+
+def _edits(made: Sentence, original: Sentence) -> int:
+    """Levenshtein distance in words."""
+    before = list(range(len(original) + 1))
+    for i, word in enumerate(made, 1):
+        now = [i]
+        for j, true in enumerate(original, 1):
+            now.append(min(before[j] + 1, now[-1] + 1, before[j - 1] + (word != true)))
+        before = now
+    return before[-1]
+
+
+def side_by_side(texts: Mapping[str, Sequence[Sentence]], count: int, caption: str, name: str) -> Table:
+    """The first `count` sentences of each text, one column each."""
+    rows = [{"": i + 1, **{label: " ".join(sentences[i]) for label, sentences in texts.items()}} for i in range(count)]
+    return Table(rows, caption, (), name)

@@ -1,0 +1,67 @@
+"""What only the oracle corpus has: the true -log p of the very sentences on which a model was measured."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ceae_core import generate
+from ceae_core.corpora import oracle
+from ceae_core.report.compare import by_name
+from ceae_core.report.results import Result
+from ceae_core.report.tables import Table
+from ceae_core.manifest import COMPLETE
+from ceae_core.runs import Run
+from ceae_core.seeding import derive
+
+PRIOR_SAMPLES = 1000
+LONGEST = 30                # words; a sentence of the grammar has at most 20
+
+
+@dataclass(frozen=True)
+class Floor:
+    """Mean true -log p in nats per sentence: no model that does not see the sentence can have less, on average."""
+
+    test: float             # all test sentences
+    first: float            # those of the importance-weighted bound
+    valid: float
+
+
+def floor(run: Run) -> Floor | None:
+    """The floor of a run's test and validation sentences; None for a corpus whose probabilities nobody knows."""
+    if run.spec.corpus != "oracle":
+        return None
+    splits = run.spec.load_corpus().splits
+    grammar = oracle.default()
+    nats = {name: np.array([-grammar.log_prob(s) for s in splits[name].sentences]) for name in ("test", "valid")}
+    return Floor(float(nats["test"].mean()), float(nats["test"][:run.spec.settings.iw_sentences].mean()),
+                 float(nats["valid"].mean()))
+
+
+def excess(results: Sequence[Result], where: Floor, metric: str) -> dict[str, list[float]]:
+    """By family and option, a bound minus the true -log p of the same sentences: an upper estimate of KL(truth || model).
+
+    Rec is no bound: what it lacks to the floor is the least that travelled through the code.
+    """
+    base = where.first if metric == "nll_iw_nats" else where.test
+    return {name: [r.metric(metric) - base for r in group if r.status == COMPLETE and r.metric(metric) is not None]
+            for name, group in by_name(results).items()}
+
+
+def generated(runs: Sequence[Run], how: str = "greedy", count: int = PRIOR_SAMPLES) -> dict[str, list[generate.Sentence]]:
+    """`count` sentences of each complete run from z ~ N(0, I), drawn with the run's seed, by name of the result."""
+    return {Result.of(run).name: generate.sample(run.model(), run.vocabulary(), count, how=how, max_length=LONGEST,
+                                                 seed=derive(run.spec.seed, "chapter samples"))
+            for run in runs if run.status == COMPLETE}
+
+
+def scores(texts: Mapping[str, Sequence[generate.Sentence]], caption: str, name: str) -> Table:
+    """Generated text under the true grammar: the four columns that belong together."""
+    rows = []
+    for family, sentences in texts.items():
+        got = oracle.score(sentences)
+        rows.append({"text": family, "grammatical (share)": got.grammatical, "true forward PPL (per word)": got.ppl_word,
+                     "distinct sentences": got.distinct_sentences, "distinct words": got.distinct_words,
+                     "of sentences": got.sentences})
+    return Table(rows, caption, ["True forward PPL: the grammar's own probability, graded so that one error does not make "
+                                 "it infinite. Below that of true text means dropped modes, above it errors."], name)
