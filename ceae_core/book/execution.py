@@ -32,9 +32,8 @@ def execute(book: Book, chapter: str, parameters: Parameters, folder: Path, mark
         try:
             _papermill(book.source(chapter), work.copy, parameters, book.sources)
         except Exception as error:
-            kept = work.keep_failure()
-            shown = ", ".join(path.relative_to(book.root).as_posix() for path in kept) or "nothing"
-            raise CeaeError(f"chapter {chapter}{_reason(error)}; kept for inspection: {shown}") from error
+            kept = work.keep_failure().relative_to(book.root).as_posix()
+            raise CeaeError(f"chapter {chapter}{_reason(error)}; kept for inspection: {kept}") from error
     notebook = nbformat.read(work.copy, as_version=4)
     notebook.metadata["ceae"] = {**notebook.metadata.get("ceae", {}), "fingerprint": mark}
     record.replace_text(folder / f"{chapter}.ipynb", nbformat.writes(notebook))
@@ -58,14 +57,12 @@ class _Workplace:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.unlink(missing_ok=True)
 
-    def keep_failure(self) -> list[Path]:
-        """Move the copy and, unless it is empty, the kernel's messages to `failed/`; returns where they are."""
-        kept = []
+    def keep_failure(self) -> Path:
+        """Move what was executed, and the kernel's messages, to `failed/`; returns where the copy is."""
         for path, target in zip((self.copy, self.log), self._kept(), strict=True):
-            if path.exists() and path.stat().st_size:
+            if path.exists():
                 os.replace(path, target)
-                kept.append(target)
-        return kept
+        return self._kept()[0]
 
     def _kept(self) -> tuple[Path, Path]:
         return self.failed / f"{self.chapter}.ipynb", self.failed / f"{self.chapter}.log"
@@ -88,6 +85,7 @@ def kernel_environment(book: Book, work: _Workplace) -> Iterator[None]:
         "JUPYTER_PATH": _prepended("JUPYTER_PATH", _kernelspec(book)),
         "CEAE_PROGRESS_FILE": str(work.progress),
         "CEAE_RUN_LOG": str(work.runs),
+        "CEAE_CHAPTER": work.chapter,
         "CEAE_KERNEL_LOG": str(work.log),
         record.VARIABLE: str(work.record),
     }):

@@ -4,7 +4,6 @@ import os
 import platform
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from html import escape
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -12,35 +11,17 @@ from typing import Any
 import ceae_core
 from ceae_core.book import record
 from ceae_core.book.statusline import clock
+from ceae_core.report.tables import Table
 
 PACKAGES = ("torch", "numpy", "safetensors", "pandas", "scipy", "scikit-learn", "matplotlib", "transformers", "kenlm",
             "papermill", "jupyter-book", "sphinx", "myst-nb")
-
-
-class Table:
-    """Rows (mappings with the same keys) that a notebook shows as a captioned HTML table; everything is escaped."""
-
-    def __init__(self, rows: Iterable[Mapping[str, Any]], caption: str) -> None:
-        self.rows, self.caption = list(rows), caption
-
-    def __repr__(self) -> str:
-        return "\n".join([self.caption, *("  ".join(map(str, row.values())) for row in self.rows)])
-
-    def _repr_html_(self) -> str:
-        caption = f"<caption>{escape(self.caption)}</caption>"
-        if not self.rows:
-            return f'<table class="dataframe">{caption}<tbody><tr><td>nothing recorded</td></tr></tbody></table>'
-        head = "".join(f'<th scope="col">{escape(str(key))}</th>' for key in self.rows[0])
-        body = "".join("<tr>" + "".join(f"<td>{escape(str(value))}</td>" for value in row.values()) + "</tr>"
-                       for row in self.rows)
-        return f'<table class="dataframe">{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 
 
 def versions() -> Table:
     """Python, this package and the libraries that the numbers depend on."""
     rows = [("Python", platform.python_version()), ("ceae_core", ceae_core.__version__)]
     rows += [(name, _version(name)) for name in PACKAGES]
-    return Table(({"package": name, "version": version} for name, version in rows), "Versions")
+    return Table([{"package": name, "version": version} for name, version in rows], "Versions")
 
 
 def hardware() -> Table:
@@ -48,7 +29,7 @@ def hardware() -> Table:
     rows = {"processor": _processor(), "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity")
             else os.cpu_count(), "memory": _memory(), "accelerator": _accelerator(),
             "operating system": f"{platform.system()} {platform.release()} ({platform.machine()})"}
-    return Table(({"part": part, "value": value} for part, value in rows.items()), "Hardware")
+    return Table([{"part": part, "value": str(value)} for part, value in rows.items()], "Hardware")
 
 
 def chapters(log: Mapping[str, Any] | None = None) -> Table:
@@ -70,9 +51,9 @@ def runs(log: Mapping[str, Any] | None = None) -> Table:
     """Every run that a chapter asked for: loaded from the store, trained or resumed, and the seconds that took."""
     entries = (recorded() if log is None else log)["chapters"]
     rows = [{"chapter": run.get("chapter") or name, "run": run.get("run", ""), "action": run.get("action", ""),
-             "seconds": f"{run.get('seconds', 0):.1f}"} for name, entry in entries.items()
+             "seconds": float(run.get("seconds", 0))} for name, entry in entries.items()
             for run in entry.get("runs", [])]
-    return Table(rows, "Runs behind the chapters")
+    return Table(rows, "Runs behind the chapters", places=1, name="runs")
 
 
 def recorded() -> dict[str, Any]:
