@@ -124,7 +124,7 @@ class RunSpec:
         try:
             content = json.loads(text)
             return cls(**content | {"settings": Settings(**content["settings"])})
-        except (TypeError, KeyError, ValueError) as error:
+        except (TypeError, KeyError, ValueError, AttributeError) as error:
             raise CeaeError(f"spec.json: not a run specification of this version ({error}); remove the run") from error
 
     def moved_to(self, folder: Path | str) -> "RunSpec":

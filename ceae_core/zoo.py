@@ -78,11 +78,11 @@ FREE_BITS = replace(
 
 FAMILIES: dict[str, Family] = {
     "lstm-lm": Family(
-        "LSTM language model", ("mikolov2010recurrent", "ghose2022contrastive"), {"ceae:1:LSTM-LM:": {}},
+        "LSTM language model", ("mikolov2010recurrent", "ghose2023contrastive"), {"ceae:1:LSTM-LM:": {}},
         posterior=None, terms=(),
         settings={"lr": 1.0, "patience": 2, "first_decay": 0}),
     "ae": Family(
-        "Deterministic autoencoder", ("ghose2022contrastive", "li2019surprisingly"),
+        "Deterministic autoencoder", ("ghose2023contrastive", "li2019surprisingly"),
         {"ceae:3:AE:": {}, "clvm:4:AE:": {}}, posterior=Deterministic, terms=()),
     "vae": VAE,
     "beta-vae": replace(
@@ -104,7 +104,7 @@ FAMILIES: dict[str, Family] = {
               "ceae:3:BN-VAE:gamma=0.6": {"gamma": 0.6}},
         options={"norm": "batch", "gamma": 0.7}),
     "ceae": Family(
-        "CEAE", ("ghose2022contrastive",), {"ceae:1:CEAE:": {}, "ceae:3:CEAE:": {}},
+        "CEAE", ("ghose2023contrastive",), {"ceae:1:CEAE:": {}, "ceae:3:CEAE:": {}},
         posterior=Deterministic, noise=decaying_noise, terms=(Term("entropy", MomentumContrast, entropy_weight),),
         options={"norm": "batch"}, settings={"lr": 0.1}),
 }

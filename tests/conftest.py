@@ -1,0 +1,41 @@
+"""Shared by all tests: one thread, and real trainings at the smallest scale."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ceae_core.corpora import Corpus, oracle
+from ceae_core.spec import resolve
+from ceae_core.training import Training
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Sums depend on the number of threads, and small tensors are slower with two."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def oracle_corpus() -> Corpus:
+    """The oracle corpus at scale `smoke`: 1200 training, 200 validation, 200 test sentences."""
+    return resolve("lstm-lm", "oracle", "smoke").load_corpus()
+
+
+@pytest.fixture(scope="session")
+def smoke(oracle_corpus: Corpus) -> Callable[..., Training]:
+    """smoke(family, seed=1, **changes): a training on the oracle corpus at its start, in fp32 on the CPU."""
+    def started(family: str, seed: int = 1, **changes: Any) -> Training:
+        spec = resolve(family, "oracle", "smoke", seed, set={"precision": "fp32", **changes})
+        return Training(spec, oracle_corpus, oracle_corpus.vocabulary(spec.settings.vocabulary), torch.device("cpu"))
+    return started
+
+
+@pytest.fixture(scope="session")
+def reviews(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A text file of 240 sentences: own text on which a training takes a fraction of a second."""
+    path = tmp_path_factory.mktemp("text") / "reviews.txt"
+    path.write_text("".join(" ".join(s) + "\n" for s in oracle.default().sample(240, 5).sentences))
+    return path
