@@ -1,6 +1,7 @@
 """Get runs by their specs: load what is complete, resume what is partial, train what is missing."""
 
 import json
+import math
 import os
 import platform
 import subprocess
@@ -80,8 +81,11 @@ def obtain(spec: RunSpec, store: Store, *, device: str = "auto", wait: bool = Tr
                 samples = {how: [" ".join(s) for s in generate.sample(training.model, vocabulary, SAMPLES, how=how,
                                                                       seed=derive(spec.seed, "kept samples"))]
                            for how in generate.DECODERS}
+            if infinite := [name for name, value in record["metrics"].items()
+                            if isinstance(value, float) and not math.isfinite(value)]:
+                record |= {"status": DIVERGED, "reason": f"{spec.id}: {infinite[0]} is not finite", "metrics": {}}
         record["total_seconds"] = round(spent + time.monotonic() - began, 2)
-        run = store.finish(spec.id, status, model=training.best, record=record, history=training.history,
+        run = store.finish(spec.id, record["status"], model=training.best, record=record, history=training.history,
                            samples=samples, vocabulary=vocabulary)
         _log(spec, "resumed" if state else "trained", began)
         return run

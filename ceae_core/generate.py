@@ -81,5 +81,8 @@ def reconstruct(model: TextAutoencoder, sentences: Sequence[Sentence], vocabular
     device = next(model.parameters()).device
     data = Encoded(sentences, vocabulary)
     model.eval()
-    mu = torch.cat([model.encode(data.batch([i]).to(device)).mu for i in range(len(data))])
+    if not len(data):
+        return []
+    rows = torch.arange(len(data)).split(CODES_AT_ONCE)
+    mu = torch.cat([model.encode(data.batch(part.numpy()).to(device)).mu for part in rows])
     return decode(model, mu, vocabulary, max_length=max_length)

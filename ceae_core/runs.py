@@ -96,8 +96,11 @@ class Run:
         Raises Corrupt for a file that is not a checkpoint; nothing in it is ever executed.
         """
         states = [name for name in self.manifest["files"] if name.startswith("state-")]
+        if not states:
+            return None
         try:
-            return torch.load(self.folder / states[0], map_location=device, weights_only=True) if states else None
+            state = torch.load(self.folder / states[0], map_location=device, weights_only=True)
+            return {"training": state["training"], "seconds": float(state["seconds"])}
         except Exception as error:              # torch.load has no error of its own for bytes that are no checkpoint
             raise Corrupt(f"run {self.id}: {states[0]} is not a checkpoint") from error
 

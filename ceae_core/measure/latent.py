@@ -34,7 +34,7 @@ def codes(model: TextAutoencoder, data: Encoded, device: torch.device,
 
 def active_units(mu: torch.Tensor) -> int:
     """How many columns of mu (N, Z) have sample variance >= 0.01 (burda2016importance, sec. 5.2)."""
-    return int((mu.var(0) >= ACTIVE).sum())
+    return int((mu.var(0, correction=min(1, len(mu) - 1)) >= ACTIVE).sum())
 
 
 def mutual_information(mu: torch.Tensor, logvar: torch.Tensor, seed: int) -> float:
