@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from ceae_core import __version__, generate
+from ceae_core.corpora import Corpus
 from ceae_core.corpora.batching import Encoded
 from ceae_core.errors import CeaeError
 from ceae_core.files import make_folder
@@ -41,54 +42,67 @@ def obtain(spec: RunSpec, store: Store, *, device: str = "auto", wait: bool = Tr
         if run is not None and run.status != TRAINING:
             _log(spec, "loaded", began)
             return run
-        where = choose_device(device)
         corpus = spec.load_corpus()
         for note in corpus.notes:
             say(f"{corpus.name}: {note}")
-        vocabulary = corpus.vocabulary(spec.settings.vocabulary)
-        training = Training(spec, corpus, vocabulary, where)
-        try:
-            state = run.checkpoint(where) if run else None
-            if state:
-                training.restore(state["training"])
-        except Corrupt as error:
-            store.quarantine(spec.id, str(error))
-            run, state, training = None, None, Training(spec, corpus, vocabulary, where)
-        if run is None:
-            store.begin(spec)
-        spent = state["seconds"] if state else 0.0
+        training, spent = _begin_or_resume(spec, corpus, store, run, choose_device(device))
+        action = "resumed" if training.step else "trained"
 
-        def save(now: Training) -> None:
-            seconds = spent + time.monotonic() - began
-            store.save_state(spec.id, {"training": now.state(), "seconds": seconds}, now.step)
+        def seconds() -> float:
+            return round(spent + time.monotonic() - began, 2)
 
-        status, reason = COMPLETE, None
+        reason = None
         try:
-            training.run(save, checkpoint_seconds)
+            training.run(lambda t: store.save_state(spec.id, {"training": t.state(), "seconds": seconds()}, t.step),
+                         checkpoint_seconds)
         except Diverged as error:
-            status, reason = DIVERGED, str(error)
-        record = {"status": status, "reason": reason, "metrics": {}, "best_epoch": training.best_epoch,
-                  "train_seconds": round(spent + time.monotonic() - began, 2), "environment": environment(where),
-                  "measures_version": MEASURES_VERSION}
-        training.model.load_state_dict(training.best)
+            reason = str(error)
+        record = {"best_epoch": training.best_epoch, "train_seconds": seconds(), "measures_version": MEASURES_VERSION,
+                  "environment": environment(training.device), "metrics": {}}
         samples: dict[str, list[str]] = {}
-        if status == COMPLETE:
-            test = Encoded(corpus.splits["test"].sentences, vocabulary)
-            with cpu_threads(spec.settings.threads):
-                record["metrics"] = measure(training.model, test, training.valid_set, where, seed=spec.seed,
-                                            iw_samples=spec.settings.iw_samples,
-                                            iw_sentences=spec.settings.iw_sentences, label=f"measure {spec.id}")
-                samples = {how: [" ".join(s) for s in generate.sample(training.model, vocabulary, SAMPLES, how=how,
-                                                                      seed=derive(spec.seed, "kept samples"))]
-                           for how in generate.DECODERS}
-            if infinite := [name for name, value in record["metrics"].items()
-                            if isinstance(value, float) and not math.isfinite(value)]:
-                record |= {"status": DIVERGED, "reason": f"{spec.id}: {infinite[0]} is not finite", "metrics": {}}
-        record["total_seconds"] = round(spent + time.monotonic() - began, 2)
+        if reason is None:
+            record["metrics"], samples = _results(training, corpus)
+            infinite = [k for k, v in record["metrics"].items() if isinstance(v, float) and not math.isfinite(v)]
+            if infinite:
+                reason, record["metrics"] = f"{spec.id}: {infinite[0]} is not finite", {}
+        record |= {"status": DIVERGED if reason else COMPLETE, "reason": reason, "total_seconds": seconds()}
         run = store.finish(spec.id, record["status"], model=training.best, record=record, history=training.history,
-                           samples=samples, vocabulary=vocabulary)
-        _log(spec, "resumed" if state else "trained", began)
+                           samples=samples, vocabulary=training.vocabulary)
+        _log(spec, action, began)
         return run
+
+
+def _begin_or_resume(spec: RunSpec, corpus: Corpus, store: Store, run: Run | None,
+                     device: torch.device) -> tuple[Training, float]:
+    """The training at its last checkpoint, or at its start, and the seconds it has taken so far."""
+    vocabulary = corpus.vocabulary(spec.settings.vocabulary)
+    training = Training(spec, corpus, vocabulary, device)
+    try:
+        state = run.checkpoint(device) if run else None
+        if state:
+            training.restore(state["training"])
+            return training, state["seconds"]
+    except Corrupt as error:
+        store.quarantine(spec.id, str(error))
+        run, training = None, Training(spec, corpus, vocabulary, device)
+    if run is None:
+        store.begin(spec)
+    return training, 0.0
+
+
+def _results(training: Training, corpus: Corpus) -> tuple[dict[str, Any], dict[str, list[str]]]:
+    """Measures of the best model on the test split, and sentences from its prior by decoding rule."""
+    spec, model, vocabulary = training.spec, training.model, training.vocabulary
+    model.load_state_dict(training.best)
+    test = Encoded(corpus.splits["test"].sentences, vocabulary)
+    with cpu_threads(spec.settings.threads):
+        metrics = measure(model, test, training.valid_set, training.device, seed=spec.seed,
+                          iw_samples=spec.settings.iw_samples, iw_sentences=spec.settings.iw_sentences,
+                          label=f"measure {spec.id}")
+        seed = derive(spec.seed, "kept samples")
+        samples = {how: [" ".join(s) for s in generate.sample(model, vocabulary, SAMPLES, how=how, seed=seed)]
+                   for how in generate.DECODERS}
+    return metrics, samples
 
 
 def environment(device: torch.device) -> dict[str, Any]:

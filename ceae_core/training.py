@@ -43,6 +43,7 @@ class Training:
     def __init__(self, spec: RunSpec, corpus: Corpus, vocabulary: Vocabulary, device: torch.device) -> None:
         self.spec, self.settings, self.device = spec, spec.settings, device
         self.family = zoo.family(spec.family)
+        self.vocabulary = vocabulary
         self.train_set = Encoded(corpus.splits["train"].sentences, vocabulary)
         self.valid_set = Encoded(corpus.splits["valid"].sentences, vocabulary)
         with seeded(spec.seed, "init"):
@@ -155,6 +156,8 @@ class Training:
         self.history.append(row)
         self.epoch, self.position, self.totals = self.epoch + 1, 0, {}
         self.finished = self.epoch == self.settings.epochs
+        # DEVIATION(ceae:A.4): how the kept model is chosen is not said; we take the best validation loss (Rec, plus the
+        # KL with weight 1 where there is one), for CEAE among the epochs after the noise has ended.
         if last.epoch > self.spec.options.get("t_max", 0) or self.finished:
             self._judge(value)
         if not self.finished:

@@ -43,6 +43,8 @@ class MomentumContrast(nn.Module):
         super().__init__()
         if reduction not in ("mean", "sum"):
             raise CeaeError(f"reduction: unknown value {reduction!r}; choose mean or sum")
+        # DEVIATION(ceae:A.1): L_ent is printed as a sum over the data set, reconstruction per sentence; both are batch
+        # means here, as in bn-vae, and `reduction="sum"` sums over the batch.
         # DEVIATION(ceae:A.4): A.1 says m = 0.999, A.4 that the reported figures use 0.99; 0.99 is the default.
         self.momentum, self.cached_batches, self.reduction = momentum, int(cached_batches), reduction
         self.contrast = {"temperature": temperature, "normalise": normalise, "include_positive": include_positive}

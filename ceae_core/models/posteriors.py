@@ -108,5 +108,7 @@ class Deterministic(nn.Module):
         # K-th step batch norm normalises by its running statistics, gradients still flowing through mu.
         running = clock is not None and self.global_every > 0 and (clock.step + 1) % self.global_every == 0
         mu = self.norm(self.head(h), running=running and clock.step >= self.global_every)
+        # DEVIATION(ceae:3.1): z_ij = mu_ij + c is printed; the noise needs its factor eps_ij, as in the vector form
+        # beside it.
         c = self.noise(clock) if self.noise and clock else 0.0
         return Latent(h, mu, mu + c * torch.randn_like(mu) if c else mu)

@@ -1,1 +1,1 @@
-"""Everything a page shows: published and recorded numbers, tables, figures."""
+"""Everything a page shows: published and recorded numbers, tables, figures, source lines, samples."""

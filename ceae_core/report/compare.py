@@ -5,13 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from ceae_core.errors import CeaeError
-from ceae_core.report import published
-from ceae_core.report.results import LABELS, Result, matching, zoo_row
-from ceae_core.report.tables import MISSING, Cell, Table
 from ceae_core.manifest import COMPLETE
+from ceae_core.report.results import LABELS, Result
+from ceae_core.report.tables import MISSING, Cell, Table
 
+HASH_DIGITS = 8
 SHARES_NOTE = "Mean ± standard deviation over seeds; (n/N): n of N runs are complete, the others diverged."
-DASH_NOTE = f"{MISSING}: the family has no such quantity."
+DASH_NOTE = f"Nats are per sentence, its end counted. {MISSING}: the family has no such quantity."
 
 
 def by_name(results: Iterable[Result]) -> dict[str, list[Result]]:
@@ -41,20 +41,21 @@ def summary(group: Sequence[Result], metric: str, places: int = 2) -> Cell:
     mean = float(np.mean(values))
     if len(group) == 1:
         return Cell(values[0], title=title)
+    if len(set(values)) == 1 and isinstance(values[0], int):
+        return Cell(mean, f"{values[0]} ({len(complete)}/{len(group)})", title)
     spread = f" ± {np.std(values, ddof=1):.{places}f}" if len(values) > 1 else ""
     return Cell(mean, f"{mean:.{places}f}{spread} ({len(complete)}/{len(group)})".replace("-", "−"), title)
 
 
 def run_cell(group: Sequence[Result]) -> Cell:
-    """The hashes by which `ceae runs list` finds the runs; the whole ids as a tooltip."""
-    return Cell("; ".join(r.id for r in group), ", ".join(r.id.rsplit("-", 1)[-1] for r in group),
+    """The first digits of each run's hash, by which `ceae measure` and others find it; the whole ids as a tooltip."""
+    return Cell("; ".join(r.id for r in group), ", ".join(r.id.rsplit("-", 1)[-1][:HASH_DIGITS] for r in group),
                 "; ".join(r.id for r in group))
 
 
-def measures(results: Iterable[Result], metrics: Sequence[str], caption: str, name: str,
+def measures(groups: Mapping[str, Sequence[Result]], metrics: Sequence[str], caption: str, name: str,
              more: Mapping[str, Mapping[str, Cell | float]] | None = None, notes: Sequence[str] = ()) -> Table:
-    """One row per family and option, one column per measure; `more` adds columns: header -> row name -> value."""
-    groups = by_name(results)
+    """One row per group (see `by_name`), one column per measure; `more` adds columns: header -> row name -> value."""
     rows = [{"family": family,
              **{LABELS[m]: summary(group, m) for m in metrics},
              **{header: values.get(family) for header, values in (more or {}).items()},
@@ -63,55 +64,26 @@ def measures(results: Iterable[Result], metrics: Sequence[str], caption: str, na
     return Table(rows, caption, [*notes, *([SHARES_NOTE] if several else []), DASH_NOTE], name)
 
 
-def with_paper(paper: str, table: int, cells: Sequence[tuple[str, str]], recorded: Sequence[Result],
-               built: Sequence[Result], metrics: Sequence[str], caption: str, name: str) -> Table:
-    """Every row of a published table with its `cells` (dataset, metric), then `metrics` of recorded and built runs.
-
-    A row that the zoo does not have yet says so; a run that is not recorded shows as "not recorded".  Raises CeaeError
-    when the zoo has the row and this build did not train it.
-    """
-    rows = []
-    for key in published.rows(paper, table):
-        _, _, model, variant = key.split(":")
-        row: dict = {"model": f"{model} ({variant})" if variant else model}
-        for dataset, metric in cells:
-            printed = published.cell(key, dataset, metric)
-            row[f"published | {dataset} {metric} ({printed.unit})"] = Cell(
-                printed.value, f"{printed.value:g}" if printed.value % 1 else f"{printed.value:.1f}",
-                printed.citation, strong=printed.bold)
-        for source, results in (("recorded", recorded), ("this build", built)):
-            group = matching(key, results)
-            if source == "this build" and zoo_row(key) and not group:
-                raise CeaeError(f"{key}: the zoo has this row but the chapter asked for no run of it")
-            lacking = Cell(None, "not in the zoo yet" if zoo_row(key) is None else "not recorded")
-            by_name(group)
-            corpus = _where(results)
-            for metric in metrics:
-                row[f"{source}{corpus} | {LABELS[metric]}"] = summary(group, metric) if group else lacking
-        row["this build" + _where(built) + " | run"] = run_cell(matching(key, built))
-        rows.append(row)
-    citation = published.CITATIONS[paper]
-    return Table(rows, caption, [f"Published: {citation}, Table {table}; bold as there.", DASH_NOTE], name)
+def columns(results: Iterable[Result], metrics: Sequence[str]) -> dict[str, dict[str, list[float] | None]]:
+    """For a bar chart: header -> name -> values over complete seeds, None where the family has no such quantity."""
+    def values(group: Sequence[Result], metric: str) -> list[float] | None:
+        found = [r.metric(metric) for r in group if r.status == COMPLETE]
+        return None if found and found[0] is None else found
+    groups = by_name(results)
+    return {LABELS[metric]: {name: values(group, metric) for name, group in groups.items()} for metric in metrics}
 
 
-def _where(results: Sequence[Result]) -> str:
-    """Corpus and scale that results share."""
-    places = {f", {r.corpus} at {r.scale}" for r in results}
-    return places.pop() if len(places) == 1 else ""
+def of_names(values: Mapping[str, Mapping[str, float]], caption: str, name: str, places: int = 2) -> Table:
+    """Header -> family -> number as a table."""
+    families = dict.fromkeys(family for column in values.values() for family in column)
+    rows = [{"family": family, **{header: column.get(family) for header, column in values.items()}}
+            for family in families]
+    return Table(rows, caption, name=name, places=places)
 
 
-def rank_agreement(first: Mapping[str, float], second: Mapping[str, float]) -> tuple[float, list[tuple[str, str]], int]:
-    """Kendall's tau-b between two columns over the rows they share, the pairs that they order differently, their number.
-
-    Raises CeaeError when they share fewer than three rows.
-    """
-    from itertools import combinations
-
-    from scipy.stats import kendalltau
-    shared = [row for row in first if row in second]
-    if len(shared) < 3:
-        raise CeaeError(f"rank agreement: only {len(shared)} rows have both numbers; at least 3 are needed")
-    flipped = [(a, b) if first[a] < first[b] else (b, a) for a, b in combinations(shared, 2)
-               if (first[a] - first[b]) * (second[a] - second[b]) < 0]
-    tau = kendalltau([first[r] for r in shared], [second[r] for r in shared]).statistic
-    return float(tau), flipped, len(shared) * (len(shared) - 1) // 2
+def provenance(groups: Mapping[str, Sequence[Result]], caption: str, name: str) -> Table:
+    """Which run is behind a row: where and how long it trained, how many epochs it was given."""
+    rows = [{"family": family, "seed": r.seed, "status": r.status, "epochs": len(r.history),
+             "training (min)": r.seconds / 60, "machine": r.device, "run": Cell(r.id)}
+            for family, group in groups.items() for r in group]
+    return Table(rows, caption, name=name, places=1)

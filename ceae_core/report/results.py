@@ -6,16 +6,16 @@ from typing import Any
 
 from ceae_core import scales, zoo
 from ceae_core.errors import CeaeError
-from ceae_core.report import recorded
 from ceae_core.manifest import COMPLETE
+from ceae_core.report import recorded
 from ceae_core.runs import Run
 
-# metric -> what a table's header says: name and unit
+# metric -> what a table's header says: name and unit; nats are per sentence, its end counted
 LABELS = {
-    "rec_nats_per_sentence": "Rec (nats/sentence)",
-    "kl_nats": "KL (nats/sentence)",
-    "nelbo_nats_per_sentence": "−ELBO (nats/sentence)",
-    "nll_iw_nats": "IW bound (nats/sentence)",
+    "rec_nats_per_sentence": "Rec (nats)",
+    "kl_nats": "KL (nats)",
+    "nelbo_nats_per_sentence": "−ELBO (nats)",
+    "nll_iw_nats": "IW bound (nats)",
     "ppl_word": "PPL (per word)",
     "mi_minibatch_nats": "MI, minibatch (nats)",
     "mi_dataset_nats": "MI, test set (nats)",
@@ -38,6 +38,8 @@ class Result:
     options: Mapping[str, Any]
     metrics: Mapping[str, Any]
     history: Sequence[Mapping[str, Any]]
+    seconds: float                  # of training
+    device: str                     # processor or GPU that trained it
 
     @classmethod
     def of(cls, run: Run) -> "Result":
@@ -46,13 +48,14 @@ class Result:
     @classmethod
     def _made(cls, run_id: str, spec: Mapping, record: Mapping, history: Sequence) -> "Result":
         return cls(run_id, spec["family"], spec["seed"], record["status"], record.get("reason"), spec["corpus"],
-                   spec["scale"], spec["settings"], spec["options"], record["metrics"], history)
+                   spec["scale"], spec["settings"], spec["options"], record["metrics"], history,
+                   record["train_seconds"], record["environment"]["device"])
 
     @property
     def name(self) -> str:
-        """The family with the option that tells its rows apart: `bn-vae (gamma 0.7)`."""
+        """The family with the option that tells its rows apart, as the papers write it: `bn-vae (0.7)`."""
         own = ("target", "gamma", "beta")
-        shown = [f"{name} {self.options[name]:g}" for name in own if self.options.get(name) is not None]
+        shown = [f"{self.options[name]:g}" for name in own if self.options.get(name) is not None]
         return f"{self.family} ({', '.join(shown)})" if shown else self.family
 
     def metric(self, key: str) -> float | None:
@@ -61,7 +64,7 @@ class Result:
         Raises CeaeError when a complete run lacks it: then it was measured by an older version.
         """
         if self.status == COMPLETE and key not in self.metrics:
-            raise CeaeError(f"run {self.id} has no measure {key}; it was made by another version: remove it, it is trained anew")
+            raise CeaeError(f"run {self.id} has no measure {key}: another version made it; remove it to train anew")
         return self.metrics.get(key)
 
     def is_row(self, family: str, changes: Mapping[str, Any]) -> bool:

@@ -5,9 +5,9 @@ from difflib import SequenceMatcher
 from html import escape
 
 from ceae_core import generate
+from ceae_core.manifest import COMPLETE
 from ceae_core.report.results import Result
 from ceae_core.report.tables import Cell, Table
-from ceae_core.manifest import COMPLETE
 from ceae_core.runs import Run
 
 Sentence = Sequence[str]
@@ -37,7 +37,7 @@ def reconstructions(runs: Sequence[Run], sentences: Sequence[Sentence], caption:
 
 
 def word_errors(runs: Sequence[Run], sentences: Sequence[Sentence]) -> dict[str, float]:
-    """Share of words that the greedy reconstruction of each complete run has wrong: edit operations per true word."""
+    """Word error rate of the greedy reconstructions of each run: words changed, added or lost per true word."""
     return {Result.of(run).name: sum(map(_edits, made, sentences)) / sum(map(len, sentences))
             for run in runs if run.status == COMPLETE
             for made in [generate.reconstruct(run.model(), sentences, run.vocabulary())]}

@@ -48,6 +48,7 @@ class Source:
 def show_source(thing: Callable | type | ModuleType) -> Source:
     """The definition of a function, class or method of this package.  Raises CeaeError for anything else."""
     try:
+        thing = inspect.unwrap(thing)
         path = Path(inspect.getsourcefile(thing)).resolve()
         lines, first = inspect.getsourcelines(thing)
     except (TypeError, OSError) as error:
@@ -92,7 +93,8 @@ def deviations() -> Table:
                     if not following.strip().startswith("# ") or MARK.search(following):
                         break
                     more.append(following.strip().removeprefix("# "))
-                rows.append({"paper": f"{PAPERS.get(paper, paper)}, sec. {place}", "what we do": " ".join([text, *more]),
+                rows.append({"paper": f"{PAPERS.get(paper, paper)}, sec. {place}",
+                             "what we do": " ".join([text, *more]),
                              "where": f"{_named(path)}:{i + 1}"})
     return Table(sorted(rows, key=lambda row: (row["paper"], row["where"])),
                  "Where the code departs from the papers, or had to choose a reading", name="deviations")

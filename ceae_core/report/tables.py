@@ -57,13 +57,17 @@ class Table:
         return "\n".join([self.caption, *body, *self.notes])
 
     def _repr_html_(self) -> str:
-        numeric = {c for c in self.columns if all(_is_number(_cell(row[c]).value) for row in self.rows)}
+        numeric = {c for c in self.columns if self._is_numeric(c)}
         body = "".join("<tr>" + "".join(self._html(c, row[c], c in numeric) for c in self.columns) + "</tr>"
                        for row in self.rows)
         if not self.rows:
             body = f"<tr><td>{MISSING}</td></tr>"
         return (f'<table class="dataframe ceae"><caption>{escape(self.caption)}</caption>{self._head(numeric)}'
                 f"<tbody>{body}</tbody></table>{self._foot()}")
+
+    def _is_numeric(self, column: str) -> bool:
+        values = [v for v in (_cell(row[column]).value for row in self.rows) if v is not None]
+        return bool(values) and all(isinstance(v, Real) and not isinstance(v, bool) for v in values)
 
     def _head(self, numeric: set[str]) -> str:
         if not self.rows:
@@ -82,21 +86,25 @@ class Table:
         first = "".join(f'<th scope="colgroup" colspan="{width}">{escape(group)}</th>' for group, width in groups)
         return f"<thead><tr>{first}</tr><tr>{head}</tr></thead>"
 
+    def link(self) -> str:
+        """A link that carries the CSV in itself, so that it works in a page read from disk."""
+        data = quote("\ufeff" + self.csv())             # the mark tells spreadsheets that it is UTF-8
+        return (f'<p><a download="{escape(self.name)}.csv" href="data:text/csv;charset=utf-8,{data}">'
+                f"Download {escape(self.name)}.csv</a></p>")
+
     def _foot(self) -> str:
-        notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
-        link = ""
-        if self.name:
-            data = quote("\ufeff" + self.csv())         # the mark tells spreadsheets that it is UTF-8
-            link = f'<p><a download="{escape(self.name)}.csv" href="data:text/csv;charset=utf-8,{data}">Download CSV</a></p>'
-        return f'<div class="ceae-notes">{notes}{link}</div>' if notes or link else ""
+        notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes) + (self.link() if self.name else "")
+        return f'<div class="ceae-notes">{notes}</div>' if notes else ""
 
     def _text(self, column: str, value: Any) -> str:
         cell = _cell(value)
         if cell.text or cell.value is None:
             return cell.text or MISSING
         if isinstance(cell.value, float):
-            return f"{cell.value:.{(self.digits or {}).get(column, self.places)}f}".replace("-", "−")
-        return f"{cell.value:,}" if isinstance(cell.value, int) and not isinstance(cell.value, bool) else str(cell.value)
+            text = f"{cell.value:.{(self.digits or {}).get(column, self.places)}f}"
+            return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
+        whole = isinstance(cell.value, int) and not isinstance(cell.value, bool)
+        return f"{cell.value:,}" if whole else str(cell.value)
 
     def _html(self, column: str, value: Any, numeric: bool) -> str:
         cell = _cell(value)
@@ -106,12 +114,21 @@ class Table:
         return f"<td{_align(numeric)}{title}>{content}</td>"
 
 
+@dataclass(frozen=True)
+class Download:
+    """The numbers behind a figure: only the link to the CSV is shown."""
+
+    table: Table
+
+    def __repr__(self) -> str:
+        return f"{self.table.name}.csv, {len(self.table.rows)} rows"
+
+    def _repr_html_(self) -> str:
+        return f'<div class="ceae-notes">{self.table.link()}</div>'
+
+
 def _cell(value: Any) -> Cell:
     return value if isinstance(value, Cell) else Cell(value)
-
-
-def _is_number(value: Any) -> bool:
-    return value is None or isinstance(value, Real) and not isinstance(value, bool)
 
 
 def _align(numeric: bool) -> str:

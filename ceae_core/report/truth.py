@@ -7,14 +7,17 @@ import numpy as np
 
 from ceae_core import generate
 from ceae_core.corpora import oracle
-from ceae_core.report.compare import by_name
+from ceae_core.manifest import COMPLETE
+from ceae_core.report.compare import by_name, of_names
+from ceae_core.report.figures import Picture, one_axis
 from ceae_core.report.results import Result
 from ceae_core.report.tables import Table
-from ceae_core.manifest import COMPLETE
 from ceae_core.runs import Run
 from ceae_core.seeding import derive
 
 PRIOR_SAMPLES = 1000
+PPL_NOTE = ("True forward PPL: the grammar's own probability, graded so that one error does not make it infinite. "
+            "Below that of true text means dropped modes, above it errors.")
 LONGEST = 30                # words; a sentence of the grammar has at most 20
 
 
@@ -39,7 +42,7 @@ def floor(run: Run) -> Floor | None:
 
 
 def excess(results: Sequence[Result], where: Floor, metric: str) -> dict[str, list[float]]:
-    """By family and option, a bound minus the true -log p of the same sentences: an upper estimate of KL(truth || model).
+    """A bound minus the true -log p of the same sentences, by name: an upper estimate of KL(truth || model) in nats.
 
     Rec is no bound: what it lacks to the floor is the least that travelled through the code.
     """
@@ -48,7 +51,8 @@ def excess(results: Sequence[Result], where: Floor, metric: str) -> dict[str, li
             for name, group in by_name(results).items()}
 
 
-def generated(runs: Sequence[Run], how: str = "greedy", count: int = PRIOR_SAMPLES) -> dict[str, list[generate.Sentence]]:
+def generated(runs: Sequence[Run], how: str = "greedy", count: int = PRIOR_SAMPLES,
+              ) -> dict[str, list[generate.Sentence]]:
     """`count` sentences of each complete run from z ~ N(0, I), drawn with the run's seed, by name of the result."""
     return {Result.of(run).name: generate.sample(run.model(), run.vocabulary(), count, how=how, max_length=LONGEST,
                                                  seed=derive(run.spec.seed, "chapter samples"))
@@ -60,8 +64,29 @@ def scores(texts: Mapping[str, Sequence[generate.Sentence]], caption: str, name:
     rows = []
     for family, sentences in texts.items():
         got = oracle.score(sentences)
-        rows.append({"text": family, "grammatical (share)": got.grammatical, "true forward PPL (per word)": got.ppl_word,
+        rows.append({"text": family, "grammatical (share)": got.grammatical,
+                     "true forward PPL (per word)": got.ppl_word,
                      "distinct sentences": got.distinct_sentences, "distinct words": got.distinct_words,
                      "of sentences": got.sentences})
-    return Table(rows, caption, ["True forward PPL: the grammar's own probability, graded so that one error does not make "
-                                 "it infinite. Below that of true text means dropped modes, above it errors."], name)
+    return Table(rows, caption, [PPL_NOTE], name)
+
+
+MEASURES = {"Rec": "rec_nats_per_sentence", "−ELBO": "nelbo_nats_per_sentence", "IW bound": "nll_iw_nats"}
+
+
+def honest_axis(results: Sequence[Result], where: Floor | None) -> Picture:
+    """Rec, -ELBO and the importance-weighted bound of every family, as distances to the truth where it is known."""
+    values = {label: excess(results, where or Floor(0.0, 0.0, 0.0), metric) for label, metric in MEASURES.items()}
+    axis = "nats per sentence" if where is None else "nats per sentence above the true −log p of the same sentences"
+    return one_axis(values, axis, None if where is None else "truth")
+
+
+def excess_table(results: Sequence[Result], where: Floor | None) -> Table:
+    """The numbers behind `honest_axis`, means over complete seeds."""
+    origin = "" if where is None else " above the truth"
+    values = {f"{label} (nats{origin})": {name: sum(v) / len(v) for name, v in excess(
+        results, where or Floor(0.0, 0.0, 0.0), metric).items() if v} for label, metric in MEASURES.items()}
+    caption = "Bounds and Rec of all families" if where is None else (
+        f"Distance to the truth: {where.test:.3f} nats on the test split, {where.first:.3f} on the sentences of the "
+        "IW bound")
+    return of_names(values, caption, "honest-axis")
