@@ -42,10 +42,11 @@ def obtain(spec: RunSpec, store: Store, *, device: str = "auto", wait: bool = Tr
         if run is not None and run.status != TRAINING:
             _log(spec, "loaded", began)
             return run
+        where = choose_device(device)
         corpus = spec.load_corpus()
         for note in corpus.notes:
             say(f"{corpus.name}: {note}")
-        training, spent = _begin_or_resume(spec, corpus, store, run, choose_device(device))
+        training, spent = _begin_or_resume(spec, corpus, store, run, where)
         action = "resumed" if training.step else "trained"
 
         def seconds() -> float:

@@ -17,7 +17,9 @@ FILE_EVERY = 0.5        # seconds between updates of the status file
 
 
 def _is_live() -> bool:
-    return sys.stderr.isatty() or "ipykernel" in sys.modules
+    """Whether someone looks on: a terminal, or a notebook's kernel."""
+    ipython = sys.modules.get("IPython")
+    return sys.stderr.isatty() or hasattr(ipython.get_ipython() if ipython else None, "kernel")
 
 
 class _Lines:

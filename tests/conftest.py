@@ -1,5 +1,6 @@
 """Shared by all tests: one thread, and real trainings at the smallest scale."""
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,12 @@ import torch
 from ceae_core.corpora import Corpus, oracle
 from ceae_core.spec import resolve
 from ceae_core.training import Training
+
+
+@pytest.fixture(scope="session", autouse=True)
+def heeds_interrupts() -> None:
+    """Ctrl-C reaches the tests and their child processes also where the tests were started in the background."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -19,6 +19,7 @@ def started(stack: str, init: str, norm: str = "batch") -> TextAutoencoder:
                  hidden=HIDDEN, latent=LATENT, init=init)
 
 
+@torch.no_grad()
 def fills(weight: torch.Tensor, spread: float) -> bool:
     """Whether the weights look like draws from U(-spread, spread): inside, near both edges, the right variance."""
     inside = float(weight.abs().max()) <= spread
