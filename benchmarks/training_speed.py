@@ -27,10 +27,11 @@ from benchmarks.reference import ReferenceVAE
 from ceae_core import corpora, zoo
 from ceae_core.corpora import Corpus, Split, Vocabulary
 from ceae_core.errors import CeaeError
+from ceae_core.hardware import choose_device, cpu_threads
 from ceae_core.progress import bar
 from ceae_core.schedules import Clock
 from ceae_core.spec import RunSpec, Settings
-from ceae_core.training import Training, choose_device, cpu_threads
+from ceae_core.training import Training
 
 WORDS = 10_002                                                      # PTB's vocabulary with its four reserved rows
 LENGTHS = [1, 6, 9, 11, 12, 14, 15, 16, 18, 19, 20, 22, 23, 24, 26, 27, 29, 31, 34, 39, 82]     # words: 5 % quantiles

@@ -241,8 +241,8 @@ def _measure(options: argparse.Namespace) -> None:
 
 def _sample(options: argparse.Namespace) -> None:
     from ceae_core import generate
+    from ceae_core.hardware import choose_device
     from ceae_core.manifest import DIVERGED
-    from ceae_core.training import choose_device
     if options.n < 1 or options.max_length < 1:
         raise CeaeError("sample: -n and --max-length must be at least 1")
     run = _store(options).find(options.name)

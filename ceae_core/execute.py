@@ -3,7 +3,6 @@
 import json
 import math
 import os
-import platform
 import subprocess
 import sys
 import time
@@ -13,18 +12,19 @@ from typing import Any
 
 import torch
 
-from ceae_core import __version__, generate
+from ceae_core import generate
 from ceae_core.corpora import Corpus
 from ceae_core.corpora.batching import Encoded
 from ceae_core.errors import CeaeError
 from ceae_core.files import make_folder
+from ceae_core.hardware import choose_device, cpu_threads, environment
 from ceae_core.manifest import COMPLETE, DIVERGED, TRAINING, Corrupt
 from ceae_core.measure import measure
 from ceae_core.progress import bar, say
 from ceae_core.runs import Busy, Run, Store
 from ceae_core.seeding import derive
 from ceae_core.spec import RunSpec
-from ceae_core.training import Diverged, Training, choose_device, cpu_threads
+from ceae_core.training import Diverged, Training
 
 SAMPLES = 200               # sentences kept per decoding rule
 MEASURES_VERSION = 1        # raise it when a change of the code alters a measure
@@ -104,14 +104,6 @@ def _results(training: Training, corpus: Corpus) -> tuple[dict[str, Any], dict[s
         samples = {how: [" ".join(s) for s in generate.sample(model, vocabulary, SAMPLES, how=how, seed=seed)]
                    for how in generate.DECODERS}
     return metrics, samples
-
-
-def environment(device: torch.device) -> dict[str, Any]:
-    """Versions and hardware behind a number."""
-    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
-    return {"ceae_core": __version__, "python": platform.python_version(), "torch": torch.__version__,
-            "device": gpu or torch.cpu.get_capabilities().get("cpu_name") or platform.machine(),
-            "device_type": device.type, "platform": f"{platform.system()} {platform.machine()}"}
 
 
 def _log(spec: RunSpec, action: str, began: float) -> None:

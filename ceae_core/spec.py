@@ -12,6 +12,7 @@ from typing import Any
 
 from ceae_core import corpora, scales, zoo
 from ceae_core.errors import CeaeError
+from ceae_core.hardware import best_precision
 from ceae_core.schedules import capacity_noise
 
 NUMERICS = 1        # raise it when a change of the code alters the numbers that a spec leads to
@@ -202,12 +203,3 @@ def parse(name: str, value: Any, default: Any, *, nullable: bool = False) -> Any
     except (KeyError, ValueError) as error:
         wanted = {bool: "true or false", int: "a whole number", float: "a finite number"}[kind]
         raise CeaeError(f"{name}: {text!r} is not {wanted}") from error
-
-
-def best_precision() -> str:
-    """bf16 where the processor or the GPU computes in it natively, else fp32."""
-    import torch
-    if torch.cuda.is_available():
-        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
-    features = torch.cpu.get_capabilities()
-    return "bf16" if features.get("avx512_bf16") or features.get("amx_bf16") else "fp32"

@@ -18,6 +18,7 @@ from ceae_core.assembly import build_model, build_terms
 from ceae_core.corpora import Corpus, Vocabulary
 from ceae_core.corpora.batching import Encoded, plan
 from ceae_core.errors import CeaeError
+from ceae_core.hardware import cpu_threads
 from ceae_core.manifest import Corrupt
 from ceae_core.measure.likelihood import rec_and_kl
 from ceae_core.progress import bar, say
@@ -223,17 +224,6 @@ class Training:
 
 
 @contextmanager
-def cpu_threads(count: int) -> Iterator[None]:
-    """Inside the block torch computes with so many CPU threads: the order of its sums, so their last digits."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@contextmanager
 def _stop_signal() -> Iterator[threading.Event]:
     """An event that SIGTERM or SIGINT sets; only the main thread can catch signals."""
     stop = threading.Event()
@@ -246,14 +236,3 @@ def _stop_signal() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def choose_device(name: str = "auto") -> torch.device:
-    """cuda when there is one, else cpu; or the device asked for.  Raises CeaeError when that is not there."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        torch.zeros(1, device=name).item()
-    except (RuntimeError, AssertionError) as error:
-        raise CeaeError(f"device: {name!r} cannot be used here ({str(error).splitlines()[0]}); try cpu") from error
-    return torch.device(name)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ceae_core import execute
+from ceae_core import execute, hardware
 from ceae_core.errors import CeaeError
 from ceae_core.execute import ensure, obtain, remeasure
 from ceae_core.manifest import COMPLETE, DIVERGED
@@ -308,7 +308,7 @@ def test_the_source_of_a_run_survives_a_change_of_folder(source: dict, reviews: 
 
 
 def test_environment_names_what_a_number_rests_on() -> None:
-    found = execute.environment(torch.device("cpu"))
+    found = hardware.environment(torch.device("cpu"))
     assert found["device_type"] == "cpu" and found["torch"] == torch.__version__ and all(found.values())
 
 
