@@ -168,19 +168,21 @@ class Store:
         say(f"{reason}; moved to {target}, the run starts afresh")
 
     def find(self, name: str) -> Run:
-        """The run named by its id, an unambiguous part of it, or the path of its folder.
+        """The run named by its id, by an unambiguous beginning or part of it, or by the path of its folder.
 
         Raises CeaeError when there is none, when several fit, or when the run is damaged or not finished.
         """
         path = Path(name).resolve()
-        ids = [path.name] if (path / MANIFEST).is_file() else [i for i in self.ids() if name in i]
-        exact = [i for i in ids if i == name]
-        if len(exact or ids) != 1:
+        fits = (str.__eq__, str.startswith, str.__contains__)           # the first that any run meets decides
+        ids = next(filter(None, ([i for i in self.ids() if fit(i, name)] for fit in fits)), [])
+        if (path / MANIFEST).is_file():
+            ids = [path.name]
+        if len(ids) != 1:
             several = f"{len(ids)} runs fit: {', '.join(ids[:4])}{', …' * (len(ids) > 4)}"
             none = f"there is none in {self.root}; `ceae runs list` shows what there is"
             raise CeaeError(f"run {name!r}: {several if ids else none}")
         store = Store(path.parent) if (path / MANIFEST).is_file() else self
-        run_id = (exact or ids)[0]
+        run_id = ids[0]
         try:
             run = store.open(run_id)
         except Corrupt as error:

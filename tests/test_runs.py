@@ -364,6 +364,10 @@ def test_find(complete: Run, partial: Run, copied: Callable, tmp_path: Path, mon
         store.find(other)
     with pytest.raises(CeaeError, match="training is not finished"):
         store.find(str(partial.folder))
+    beginning = complete.id.replace("bn-vae", "vae")
+    store.folder(beginning).mkdir()
+    with pytest.raises(CeaeError, match=f"run '?{beginning}"):         # a beginning goes before a part
+        store.find("vae-")
 
 
 def verify(store: Store, capsys: pytest.CaptureFixture) -> tuple[int, dict[str, str], str]:
