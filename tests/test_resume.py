@@ -150,10 +150,13 @@ def test_ceae_case_uses_noise_contrast_and_cache(uninterrupted) -> None:
 def test_killed_from_outside_at_random_moments(seed: int, children: Children, uninterrupted, tmp_path: Path) -> None:
     spec, changes, expected = uninterrupted("ceae fp32")
     arguments, draw = command(spec, tmp_path, changes, "--checkpoint-seconds", "0"), random.Random(seed)
+    began = time.monotonic()
+    assert children.run(*command(spec, tmp_path / "timed", changes, "--checkpoint-seconds", "0")) == 0
+    whole = time.monotonic() - began
     killed = 0
     for _ in range(8):
         pid = children.start(*arguments)
-        time.sleep(draw.uniform(0.02, 0.5))
+        time.sleep(draw.uniform(0.02, 0.4) * whole)
         os.kill(pid, signal.SIGKILL)
         killed += children.ask(wait=pid) == -9
     assert killed >= 2

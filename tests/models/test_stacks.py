@@ -48,7 +48,7 @@ def test_published_starts(stack, init, encoder, encoder_words, decoder, decoder_
 def test_the_wide_start():
     net = started("bn", "wide")
     for side, spread in ((net.encoder, 1.0), (net.decoder, 0.3)):
-        assert abs(float(side.embedding.weight.std()) / spread - 1) < 0.02
+        assert abs(float(side.embedding.weight.detach().std()) / spread - 1) < 0.02
         into, forget, candidate, out = side.lstm.bias_ih_l0.chunk(4)
         assert torch.equal(forget, torch.ones(HIDDEN))
         assert all(fills(part, DEFAULT) for part in (torch.cat([into, candidate, out]), side.lstm.weight_hh_l0))
