@@ -278,16 +278,16 @@ def _runs(options: argparse.Namespace) -> int:
         return 0
     rows, damaged = [], 0
     for run_id in store.ids():
+        metrics: dict[str, Any] = {}
         try:
             run = store.open(run_id)
             status, problem = (run.status, None) if run else ("empty", None)
+            metrics = run.metrics if status == "complete" else {}
         except CeaeError as error:
             status, problem, damaged = "damaged", str(error), damaged + 1
         rows.append({"run": run_id, "status": status, "problem": problem})
-    if options.action == "list":
-        for row in rows:
-            metrics = store.open(row["run"]).metrics if row["status"] == "complete" else {}
-            row |= {name: metrics.get(name) for name in LISTED}
+        if options.action == "list":
+            rows[-1] |= {name: metrics.get(name) for name in LISTED}
     header = list(rows[0]) if rows else ["run"]
     lines = _table(header, [list(row.values()) for row in rows]) if rows else [f"no runs in {store.root}"]
     _print(options, {"runs": rows, "damaged": damaged}, lines)

@@ -13,6 +13,7 @@ from ceae_core.book import record
 from ceae_core.book.layout import Book, Parameters
 from ceae_core.book.statusline import following
 from ceae_core.errors import CeaeError
+from ceae_core.files import make_folder, write_atomic
 
 KERNEL = "python3"
 LAUNCH = ("import os; log = os.open(os.environ['CEAE_KERNEL_LOG'], os.O_WRONLY | os.O_CREAT | os.O_APPEND); "
@@ -36,7 +37,7 @@ def execute(book: Book, chapter: str, parameters: Parameters, folder: Path, mark
             raise CeaeError(f"chapter {chapter}{_reason(error)}; kept for inspection: {kept}") from error
     notebook = nbformat.read(work.copy, as_version=4)
     notebook.metadata["ceae"] = {**notebook.metadata.get("ceae", {}), "fingerprint": mark}
-    record.replace_text(folder / f"{chapter}.ipynb", nbformat.writes(notebook))
+    write_atomic(folder / f"{chapter}.ipynb", nbformat.writes(notebook))
     runs = record.read_lines(work.runs)
     work.clear()
     return runs
@@ -109,7 +110,7 @@ def _kernelspec(book: Book) -> Path:
     What a kernel says on stderr outside of cells (interrupts, crashes) goes to its log, not to the terminal.
     """
     folder = book.build / "kernel"
-    record.replace_text(folder / "kernels" / KERNEL / "kernel.json", json.dumps({
+    write_atomic(make_folder(folder / "kernels" / KERNEL) / "kernel.json", json.dumps({
         "argv": [sys.executable, "-c", LAUNCH, "-f", "{connection_file}"],
         "display_name": "Python 3", "language": "python"}))
     return folder

@@ -1,9 +1,10 @@
 """The runner's record: what was executed when, for how long, with which runs.  One JSON file per set of parameters."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
+
+from ceae_core.files import make_folder, write_atomic
 
 FILE = "record.json"
 VARIABLE = "CEAE_BOOK_RECORD"      # tells a chapter where the record is
@@ -19,21 +20,7 @@ def read(folder: Path) -> dict[str, Any]:
 
 
 def write(folder: Path, record: dict[str, Any]) -> None:
-    replace_text(folder / FILE, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Write a file so that at any moment either the old or the new content is there, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_atomic(make_folder(folder) / FILE, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

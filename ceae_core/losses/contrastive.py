@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ceae_core.errors import CeaeError
+from ceae_core.models.autoencoder import lengths
 
 
 def entropy_contrast(mu: torch.Tensor, keys: torch.Tensor, cached: torch.Tensor, *, temperature: float = 1.0,
@@ -66,7 +67,7 @@ class MomentumContrast(nn.Module):
         model, x, latent = context.model, context.x, context.latent
         self._follow(model)
         with torch.no_grad(), context.autocast():
-            h = self.encoder(x, (x != 0).sum(1))
+            h = self.encoder(x, lengths(x))
         with torch.no_grad():
             keys = self.posterior(h.float(), context.clock).mu                          # (B, Z)
         # DEVIATION(ceae:A.4): "r = 3 cached minibatches" is not explained; we keep the momentum codes of the last r
