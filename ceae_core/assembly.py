@@ -20,15 +20,18 @@ class BoundTerm(NamedTuple):
     """A loss term with its options filled in."""
 
     name: str
-    loss: Callable          # (context) -> (B,) nats
+    loss: Callable          # (context) -> (B,) nats, or their mean
     weight: Callable        # (clock) -> float
 
 
 def build_model(spec: RunSpec, vocabulary_size: int) -> TextAutoencoder:
     """The freshly initialised model of `spec`, drawn from torch's current random state."""
     settings = asdict(spec.settings)
-    posterior = zoo.family(spec.family).build_posterior(spec.options)
-    return build(posterior, vocabulary_size, **{name: settings[name] for name in MODEL_SETTINGS})
+    family = zoo.family(spec.family)
+    critics = bind(family.critics, spec.options) if family.critics else None
+    refine = bind(family.refine, spec.options)(spec.settings.batch_size) if family.refine else None
+    return build(family.build_posterior(spec.options), vocabulary_size, critics=critics, refine=refine,
+                 **{name: settings[name] for name in MODEL_SETTINGS})
 
 
 def build_terms(spec: RunSpec, model: TextAutoencoder) -> tuple[list[BoundTerm], nn.ModuleDict]:

@@ -27,7 +27,7 @@ from ceae_core.spec import RunSpec
 from ceae_core.training import Diverged, Training
 
 SAMPLES = 200               # sentences kept per decoding rule
-MEASURES_VERSION = 1        # raise it when a change of the code alters a measure
+MEASURES_VERSION = 2        # raise it when a change of the code alters a measure
 
 
 def obtain(spec: RunSpec, store: Store, *, device: str = "auto", wait: bool = True,
@@ -94,12 +94,12 @@ def _begin_or_resume(spec: RunSpec, corpus: Corpus, store: Store, run: Run | Non
 def _results(training: Training, corpus: Corpus) -> tuple[dict[str, Any], dict[str, list[str]]]:
     """Measures of the best model on the test split, and sentences from its prior by decoding rule."""
     spec, model, vocabulary = training.spec, training.model, training.vocabulary
-    model.load_state_dict(training.best)
+    training.finish()
     test = Encoded(corpus.splits["test"].sentences, vocabulary)
     with cpu_threads(spec.settings.threads):
         metrics = measure(model, test, training.valid_set, training.device, seed=spec.seed,
                           iw_samples=spec.settings.iw_samples, iw_sentences=spec.settings.iw_sentences,
-                          label=f"measure {spec.id}")
+                          iw_refine=spec.settings.iw_refine, label=f"measure {spec.id}")
         seed = derive(spec.seed, "kept samples")
         samples = {how: [" ".join(s) for s in generate.sample(model, vocabulary, SAMPLES, how=how, seed=seed)]
                    for how in generate.DECODERS}
@@ -196,21 +196,23 @@ def _why(code: int, log: Path) -> str:
     return lines[-1].removeprefix("ceae: ") if lines else f"its process left with exit status {code}"
 
 
-def remeasure(run: Run, *, iw_samples: int | None = None, iw_sentences: int | None = None, data: str | None = None,
-              device: str = "auto") -> dict[str, Any]:
+def remeasure(run: Run, *, iw_samples: int | None = None, iw_sentences: int | None = None,
+              iw_refine: int | None = None, data: str | None = None, device: str = "auto") -> dict[str, Any]:
     """All measures of a finished run, taken again on its test split; nothing in the store changes.
 
-    `data` is the folder where the corpus's files are now; `iw_samples`, `iw_sentences` default to those of the run.
-    Raises CeaeError for a run that diverged, a corpus that is not there or has changed, counts below 1.
+    `data` is the folder where the corpus's files are now; the three of the importance-weighted bound default to those
+    of the run.  Raises CeaeError for a run that diverged, a corpus that is not there or has changed, counts below 1
+    (below 0: `iw_refine`).
     """
     if run.status != COMPLETE:
         raise CeaeError(f"run {run.id}: it diverged, there is no model to measure")
     settings = run.spec.settings
-    counts = {"iw_samples": settings.iw_samples if iw_samples is None else iw_samples,
-              "iw_sentences": settings.iw_sentences if iw_sentences is None else iw_sentences}
+    asked = {"iw_samples": iw_samples, "iw_sentences": iw_sentences, "iw_refine": iw_refine}
+    counts = {name: getattr(settings, name) if value is None else value for name, value in asked.items()}
     for name, value in counts.items():
-        if value < 1:
-            raise CeaeError(f"{name}: must be at least 1, not {value}")
+        least = 0 if name == "iw_refine" else 1
+        if value < least:
+            raise CeaeError(f"{name}: must be at least {least}, not {value}")
     where = choose_device(device)
     corpus = (run.spec.moved_to(data) if data else run.spec).load_corpus()
     vocabulary = run.vocabulary()

@@ -65,10 +65,9 @@ def _decode_batch(model: TextAutoencoder, z: torch.Tensor | None, size: int, voc
 
 def sample(model: TextAutoencoder, vocabulary: Vocabulary, n: int, *, how: str = "greedy", seed: int = 0,
            temperature: float = 1.0, max_length: int = 100) -> list[Sentence]:
-    """`n` sentences from z ~ N(0, I); a language model ignores z."""
-    device = next(model.parameters()).device
+    """`n` sentences from codes that are drawn from the family's prior; a language model has none."""
     with seeded(seed, "sample", how):
-        z = torch.randn(n, model.decoder.latent, device=device) if model.posterior else None
+        z = model.posterior.prior().sample((n,)) if model.posterior else None
         return decode(model, z, vocabulary, how=how, temperature=temperature, max_length=max_length, count=n)
 
 

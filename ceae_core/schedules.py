@@ -1,6 +1,6 @@
 """Schedules: functions of the clock.  Their keyword-only arguments are the options that `--set` can change."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -47,9 +47,45 @@ def cyclical(clock: Clock, *, kl_start: float = 0.0, cycle_epochs: float = 20.0,
     return kl_start + (1.0 - kl_start) * min(1.0, position / ramp_fraction)
 
 
+def is_pretraining(clock: Clock, pretrain_epochs: float) -> bool:
+    """Whether the first `pretrain_epochs` schedule epochs are not over."""
+    return clock.elapsed + 1e-9 < pretrain_epochs
+
+
+def warmup_after_pretraining(clock: Clock, *, pretrain_epochs: float = 30.0, kl_start: float = 0.0,
+                             warmup_epochs: float = 10.0) -> float:
+    """0 while the model is trained as an autoencoder, then `warmup` counted from there (li2019surprisingly)."""
+    # DEVIATION(ceae:A.4): how long the pre-training lasts is not said; in bn-vae it is a training of its own, with
+    # halvings and a last one.  Here 30 epochs at a constant rate: no halving could come much earlier.
+    if is_pretraining(clock, pretrain_epochs):
+        return 0.0
+    before = pretrain_epochs * clock.unit * clock.steps_per_epoch
+    return warmup(replace(clock, step=clock.step - before), kl_start=kl_start, warmup_epochs=warmup_epochs)
+
+
+def contrast_weight(clock: Clock, *, contrast: float = 1.0) -> float:
+    """The constant weight of the contrast of two views (clvm, eq. 11 has 1)."""
+    return contrast
+
+
 def entropy_weight(clock: Clock, *, lambda0: float = 6e-3) -> float:
     """lambda_t = (1 - 1/t) lambda_0, so no contrast in the first epoch (ceae, sec. A.1)."""
     return (1.0 - 1.0 / clock.epoch) * lambda0
+
+
+def mmd_weight(clock: Clock, *, mmd: float = 10.0) -> float:
+    """The constant weight lambda of the discrepancy between codes and prior (tolstikhin2018wasserstein, sec. 4)."""
+    return mmd
+
+
+def code_weight(clock: Clock, *, code_norm: float = 1e-4) -> float:
+    """The constant weight of |z|^2 / 2 (ghosh2020variational, sec. 3; its value is that of pythae)."""
+    return code_norm
+
+
+def decay_weight(clock: Clock, *, decoder_norm: float = 1e-7) -> float:
+    """The constant weight of the decoder's weight decay (ghosh2020variational, sec. 3; its value is that of pythae)."""
+    return decoder_norm
 
 
 def decaying_noise(clock: Clock, *, c0: float | None = None, t_max: int = 10) -> float:

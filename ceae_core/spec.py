@@ -38,7 +38,8 @@ class Settings:
     patience: int = 5               # epochs without improvement before a plateau decay
     first_decay: int = 15           # no decay before this epoch (counted from 0)
     max_decays: int = 5             # stop at this decay
-    clip: float = 5.0               # norm of the whole gradient
+    clip: float = 5.0               # largest norm of a gradient
+    clip_scope: str = "joint"       # of the whole gradient (joint), or of encoder and decoder apart (sides)
     batch_size: int = 32
     batching: str = "same_length"   # same_length (the repositories'), bucketed or random
     epochs: int = 100
@@ -47,6 +48,7 @@ class Settings:
     threads: int = 1                # CPU threads; part of the identity, since sums depend on it
     iw_samples: int = 500           # S of the importance-weighted bound
     iw_sentences: int = 500         # test sentences on which that bound is taken
+    iw_refine: int = 0              # gradient steps per sentence for a refined proposal of that bound; 0: none
     vocabulary: str = "bn"          # rule by which words get numbers: bn or ivae
 
     def __post_init__(self) -> None:
@@ -55,19 +57,25 @@ class Settings:
 
 CHOICES = {
     "optimiser": ("sgd", "adam"), "decay": ("plateau", "half", "none"), "precision": ("fp32", "bf16", "auto"),
-    "batching": ("same_length", "bucketed", "random"), "vocabulary": ("bn", "ivae"), "stack": ("bn", "ivae"),
-    "init": ("stack", "wide", "narrow")}
+    "clip_scope": ("joint", "sides"), "batching": ("same_length", "bucketed", "random"), "vocabulary": ("bn", "ivae"),
+    "stack": ("bn", "ivae"),
+    "init": ("stack", "wide", "narrow"), "noise_head": ("linear", "mlp"), "contrast_on": ("z", "h"),
+    "augment": ("dropout", "swap"), "encoder_sign": ("paper", "adversarial"), "rec_views": (1, 2)}
 POSITIVE = ("embedding", "hidden", "latent", "lr", "clip", "batch_size", "epochs", "schedule_unit", "threads",
-            "iw_samples", "iw_sentences", "cycle_epochs", "ramp_fraction", "temperature")
-FRACTIONS = ("encoder_dropout", "dropout_in", "dropout_out", "momentum")
-NOT_NEGATIVE = (*FRACTIONS, "patience", "first_decay", "max_decays", "global_every", "cached_batches")
+            "iw_samples", "iw_sentences", "cycle_epochs", "ramp_fraction", "temperature", "contrast_temperature",
+            "critic_hidden", "critic_layers", "critic_lr", "clamp_exp", "delta", "kappa", "bandwidth", "components",
+            "neighbours", "svi_lr", "svi_clip", "check_every")
+FRACTIONS = ("encoder_dropout", "dropout_in", "dropout_out", "momentum", "swap_probability", "kl_start", "svi_momentum")
+NOT_NEGATIVE = (*FRACTIONS, "patience", "first_decay", "max_decays", "global_every", "cached_batches", "contrast",
+                "square_weight", "inner_updates", "noise_size", "iw_refine", "mmd", "code_norm", "decoder_norm",
+                "nearest", "svi_steps", "max_inner", "pretrain_epochs")
 
 
 def check(values: Mapping[str, Any]) -> None:
     """CeaeError for the first setting or option outside the values it may take."""
     for name, value in values.items():
         if name in CHOICES and value not in CHOICES[name]:
-            raise CeaeError(f"{name}: unknown value {value!r}; choose one of {', '.join(CHOICES[name])}")
+            raise CeaeError(f"{name}: unknown value {value!r}; choose one of {', '.join(map(str, CHOICES[name]))}")
         if name in POSITIVE and value <= 0:
             raise CeaeError(f"{name}: must be positive, not {value!r}")
         if name in NOT_NEGATIVE and value < 0:
@@ -151,7 +159,7 @@ class RunSpec:
 
 def resolve(family: str, corpus: str = "oracle", scale: str = "quick", seed: int = 1, *,
             set: Mapping[str, Any] | None = None, **source: Any) -> RunSpec:
-    """The spec of a run.  Later wins: defaults, the corpus's sizes, the family's row, the scale, `set`.
+    """The spec of a run.  Later wins: defaults, the stack's, the corpus's sizes, the family's row, the scale, `set`.
 
     `source` goes to `corpora.load`: data, train, valid, test.  Raises CeaeError for unknown names and invalid values.
     """
@@ -160,7 +168,9 @@ def resolve(family: str, corpus: str = "oracle", scale: str = "quick", seed: int
     loaded = corpora.load(corpus, limit=size.sentences, **source)
     if corpus not in corpora.table.CORPORA and "train" not in source:
         corpus = Path(corpus).expanduser().absolute()
-    settings = asdict(Settings()) | scales.PAPER_SIZES.get(loaded.name, {}) | dict(row.settings) | dict(size.settings)
+    stack = (set or {}).get("stack", row.settings.get("stack", Settings.stack))
+    settings = (asdict(Settings()) | scales.stack_settings(stack, loaded.name) | scales.PAPER_SIZES.get(loaded.name, {})
+                | dict(row.settings) | dict(size.settings) | dict(size.families.get(family, {})))
     options = row.defaults()
     options |= {k: v for k, v in size.options.items() if k in options}
     for name, value in (set or {}).items():

@@ -8,9 +8,10 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 
 from ceae_core import zoo
@@ -20,13 +21,16 @@ from ceae_core.corpora.batching import Encoded, plan
 from ceae_core.errors import CeaeError
 from ceae_core.hardware import cpu_threads
 from ceae_core.manifest import Corrupt
+from ceae_core.measure.implicit import divergences
 from ceae_core.measure.likelihood import rec_and_kl
+from ceae_core.options import bind
 from ceae_core.progress import bar, say
 from ceae_core.schedules import Clock
 from ceae_core.seeding import derive, seeded
 from ceae_core.spec import RunSpec
 
 CHECK_EVERY = 50            # steps between two looks for NaN
+WATCHED = 1000              # validation sentences on which the critics' estimates are followed
 VARIANCE_FLOOR = 100        # times batch norm's epsilon: below it the norm no longer fixes the variance of the code
 
 
@@ -44,6 +48,7 @@ class Training:
     def __init__(self, spec: RunSpec, corpus: Corpus, vocabulary: Vocabulary, device: torch.device) -> None:
         self.spec, self.settings, self.device = spec, spec.settings, device
         self.family = zoo.family(spec.family)
+        self.take_step = bind(self.family.step, spec.options)
         self.vocabulary = vocabulary
         self.train_set = Encoded(corpus.splits["train"].sentences, vocabulary)
         self.valid_set = Encoded(corpus.splits["valid"].sentences, vocabulary)
@@ -51,7 +56,7 @@ class Training:
             self.model = build_model(spec, len(vocabulary)).to(device)
             self.terms, self.stateful = build_terms(spec, self.model)
         self.lr = self.settings.lr
-        self.optimiser = self._optimiser()
+        self.optimiser, self.critic_optimiser = self._optimiser(), self._critic_optimiser()
         self.batches = self._plan(0)
         if not self.batches:
             raise CeaeError(f"{spec.id}: no batch of {len(self.train_set)} training sentences has the two rows that "
@@ -63,6 +68,7 @@ class Training:
         self.best, self.best_value, self.best_epoch = self._weights(), math.inf, -1
         self.totals: dict[str, torch.Tensor] = {}
         self.history: list[dict] = []
+        self.memory: dict[str, float] = {}                  # what a step remembers: numbers and flags by name
 
     # what happens in a step -------------------------------------------------------------------------------------
 
@@ -72,20 +78,37 @@ class Training:
     def clock(self) -> Clock:
         return Clock(self.step, self.steps_per_epoch, self.settings.schedule_unit)
 
-    def descend(self, loss: torch.Tensor) -> None:
-        """Gradient, joint clipping, one optimiser step."""
+    def descend(self, loss: torch.Tensor, move: Iterable[torch.nn.Parameter] | None = None) -> None:
+        """Gradient, clipping, one optimiser step of all weights, or of those in `move`, clipped with the others."""
         for group in self.optimiser.param_groups:
             group["lr"] = self.lr * self._lr_factor()
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
+        weights = self.model.own_parameters()
+        loss.backward(inputs=weights)
+        for clipped in (weights,) if self.settings.clip_scope == "joint" else self.model.sides():
+            torch.nn.utils.clip_grad_norm_(clipped, self.settings.clip)
+        if move is not None:
+            moving = set(map(id, move))
+            for weight in weights:
+                weight.grad = weight.grad if id(weight) in moving else None
         self.optimiser.step()
 
+    def descend_critics(self, loss: torch.Tensor) -> None:
+        """One optimiser step of the critics, unclipped (Implicit-LVM)."""
+        self.critic_optimiser.zero_grad(set_to_none=True)
+        loss.backward(inputs=list(self.model.critics.parameters()))
+        self.critic_optimiser.step()
+
     def _optimiser(self) -> torch.optim.Optimizer:
-        weights = [p for p in self.model.parameters() if p.requires_grad]
+        weights = self.model.own_parameters()
         if self.settings.optimiser == "adam":
             return torch.optim.Adam(weights, self.lr, fused=True)
         return torch.optim.SGD(weights, self.lr)
+
+    def _critic_optimiser(self) -> torch.optim.Optimizer | None:
+        if self.model.critics is None:
+            return None
+        return torch.optim.Adam(self.model.critics.parameters(), self.model.critics.lr, fused=True)
 
     def _lr_factor(self) -> float:
         if self.settings.decay != "half":
@@ -128,7 +151,7 @@ class Training:
         self.model.train()
         x = self.train_set.batch(self.batches[self.position]).to(self.device)
         torch.manual_seed(derive(self.spec.seed, "step", self.step))
-        for name, value in self.family.step(self, x, self.clock()).items():
+        for name, value in self.take_step(self, x, self.clock()).items():
             self.totals[name] = self.totals.get(name, 0.0) + value.double()
         self.step += 1
         self.position += 1
@@ -145,10 +168,15 @@ class Training:
         last = Clock(self.step - 1, self.steps_per_epoch, self.settings.schedule_unit)
         with self.autocast():
             rec, kl = rec_and_kl(self.model, self.valid_set, self.device, self.spec.seed)
+        estimates = {}
+        if self.model.critics is not None:
+            few = self.valid_set.take(np.arange(min(WATCHED, len(self.valid_set))))
+            estimates = divergences(self.model, few, self.device, self.spec.seed)
         value = float((rec + kl).mean()) if kl is not None else float(rec.mean())
         row = {"epoch": self.epoch + 1, "step": self.step, "lr": self.lr * self._lr_factor(),
                "valid_rec_nats_per_sentence": float(rec.mean()),
                "valid_kl_nats": None if kl is None else float(kl.mean()),
+               **{f"valid_{name}": value for name, value in estimates.items()},
                **{f"train_{name}": float(v) / len(self.batches) for name, v in self.totals.items()},
                **{f"weight_{term.name}": term.weight(last) for term in self.terms}}
         self._watch_variance(row)
@@ -157,9 +185,12 @@ class Training:
         self.history.append(row)
         self.epoch, self.position, self.totals = self.epoch + 1, 0, {}
         self.finished = self.epoch == self.settings.epochs
+        # DEVIATION(clvm:4.1): the papers choose implicit models by -ELBO; a dual estimate that falls to minus infinity
+        # would win, so they are chosen by Rec here.
         # DEVIATION(ceae:A.4): how the kept model is chosen is not said; we take the best validation loss (Rec, plus the
         # KL with weight 1 where there is one), for CEAE among the epochs after the noise has ended.
-        if last.epoch > self.spec.options.get("t_max", 0) or self.finished:
+        waits = max(self.spec.options.get(name, 0) for name in ("t_max", "pretrain_epochs"))
+        if last.epoch > waits or self.finished:
             self._judge(value)
         if not self.finished:
             self.batches = self._plan(self.epoch)
@@ -171,11 +202,20 @@ class Training:
             return
         self.bad_epochs += 1
         rule = self.settings
-        if rule.decay == "plateau" and self.bad_epochs >= rule.patience and self.epoch > rule.first_decay:
+        epoch = self.epoch - self.memory.get("renewed", 0)
+        if rule.decay == "plateau" and self.bad_epochs >= rule.patience and epoch > rule.first_decay:
             self.decays, self.bad_epochs, self.lr = self.decays + 1, 0, self.lr / 2
             self.model.load_state_dict(self.best)
             self.optimiser = self._optimiser()
             self.finished = self.finished or self.decays == rule.max_decays
+
+    def renew_decoder(self) -> None:
+        """A second training begins: fresh decoder, fresh optimiser; the encoder stays, epochs count anew for decays."""
+        with seeded(self.spec.seed, "new decoder"):
+            fresh = build_model(self.spec, len(self.vocabulary))
+        self.model.decoder.load_state_dict(fresh.decoder.state_dict())
+        self.optimiser = self._optimiser()
+        self.memory["renewed"] = self.epoch
 
     def _watch_variance(self, row: dict) -> None:
         """Batch norm fixes the variance of mu only while the raw variance is far above its epsilon."""
@@ -194,6 +234,14 @@ class Training:
         kl = row["valid_kl_nats"]
         return f"epoch {row['epoch']}: Rec {row['valid_rec_nats_per_sentence']:.2f}" + (f" KL {kl:.2f}" if kl else "")
 
+    def finish(self) -> None:
+        """The best model takes the place of the last one, and what its family does after the training is done."""
+        self.model.load_state_dict(self.best)
+        if self.family.after:
+            with cpu_threads(self.settings.threads):
+                bind(self.family.after, self.spec.options)(self)
+            self.best = self._weights()
+
     # checkpoints ------------------------------------------------------------------------------------------------
 
     def _weights(self) -> dict[str, torch.Tensor]:
@@ -205,7 +253,8 @@ class Training:
     def state(self) -> dict:
         """Tensors, numbers and strings only: readable with `weights_only=True`."""
         return {"model": self.model.state_dict(), "best": self.best, "optimiser": self.optimiser.state_dict(),
-                "stateful": self.stateful.state_dict(), "totals": self.totals,
+                "critic_optimiser": self.critic_optimiser.state_dict() if self.critic_optimiser else {},
+                "stateful": self.stateful.state_dict(), "totals": self.totals, "memory": self.memory,
                 "counters": {name: getattr(self, name) for name in self.COUNTERS}}
 
     def restore(self, state: dict) -> None:
@@ -217,7 +266,9 @@ class Training:
             self.stateful.load_state_dict(state["stateful"])
             self.optimiser = self._optimiser()
             self.optimiser.load_state_dict(state["optimiser"])
-            self.best, self.totals = state["best"], state["totals"]
+            if self.critic_optimiser:
+                self.critic_optimiser.load_state_dict(state["critic_optimiser"])
+            self.best, self.totals, self.memory = state["best"], state["totals"], dict(state.get("memory", {}))
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise Corrupt(f"run {self.spec.id}: the checkpoint does not fit this version") from error
         self.batches = self._plan(min(self.epoch, self.settings.epochs - 1))

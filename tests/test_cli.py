@@ -82,6 +82,11 @@ def test_zoo_lists_every_family_with_citation_rows_and_options(ceae) -> None:
         assert f"\n{name} " in f"\n{said.out}" and row["cite"] and all(key in said.out for key in row["cite"])
         assert all(f"{option}=" in said.out for option in row["options"])
     assert families["bn-vae"]["options"]["gamma"] == 0.7 and "--set gamma=0.6" in said.out
+    assert families["sa-vae"]["paper_rows"]["clvm:1:SaVAE:"] == {"stack": "ivae", "kl_start": 0.1, "svi_steps": 10}
+    assert "clvm:1:SaVAE  (--set stack=ivae --set kl_start=0.1 --set svi_steps=10)\n" in said.out
+    assert all(row.keys() == {"title", "cite", "options", "settings", "paper_rows"} for row in families.values())
+    texts = [line for line in said.out.splitlines() if line.split(" ")[0] in families]
+    assert {line.index(families[line.split(" ")[0]]["title"]) for line in texts} == {1 + max(map(len, families))}
 
 
 def test_train_measure_and_sample_as_users_type_them(tmp_path: Path) -> None:

@@ -251,11 +251,21 @@ def test_remeasure_repeats_the_stored_metrics(small, tmp_path: Path) -> None:
     assert finer["iw_sentences"] == 6 and finer["rec_nats_per_sentence"] == run.metrics["rec_nats_per_sentence"]
 
 
-@pytest.mark.parametrize("counts", [{"iw_samples": 0}, {"iw_sentences": 0}, {"iw_samples": -1}])
-def test_remeasure_refuses_counts_below_one(counts: dict, small, tmp_path: Path) -> None:
+def test_a_run_and_its_remeasure_take_as_many_steps_of_refinement_as_asked(small, tmp_path: Path, monkeypatch) -> None:
+    asked = []
+    monkeypatch.setattr(execute, "measure", lambda *a, iw_refine, **k: asked.append(iw_refine) or {})
+    run = obtain(small(iw_refine=7), Store(tmp_path), device="cpu")
+    remeasure(run, device="cpu")
+    remeasure(run, iw_refine=0, device="cpu")
+    assert asked == [7, 7, 0]
+
+
+@pytest.mark.parametrize(("name", "value", "least"), [("iw_samples", 0, 1), ("iw_sentences", 0, 1),
+                                                      ("iw_samples", -1, 1), ("iw_refine", -1, 0)])
+def test_remeasure_refuses_counts_that_are_too_small(name: str, value: int, least: int, small, tmp_path: Path) -> None:
     run = obtain(small(), Store(tmp_path), device="cpu")
-    with pytest.raises(CeaeError, match=f"{next(iter(counts))}: must be at least 1"):
-        remeasure(run, device="cpu", **counts)
+    with pytest.raises(CeaeError, match=f"{name}: must be at least {least}"):
+        remeasure(run, device="cpu", **{name: value})
 
 
 @pytest.mark.parametrize("form", ["file", "folder", "three files"])

@@ -15,6 +15,8 @@ from ceae_core.generate import decode, reconstruct, sample
 from ceae_core.models.autoencoder import TextAutoencoder
 from ceae_core.models.autoencoder import build as build_model
 from ceae_core.models.posteriors import Deterministic
+from ceae_core.models.sphere import Spherical
+from ceae_core.seeding import seeded
 
 LATENT = 3
 WORDS = ("a", "b", "c", "d")
@@ -167,14 +169,32 @@ def test_samples_repeat_with_their_seed(vocabulary):
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_samples_come_from_the_standard_normal_prior(vocabulary, monkeypatch):
+def drawn_codes(net: TextAutoencoder, vocabulary: Vocabulary, n: int, monkeypatch: pytest.MonkeyPatch) -> torch.Tensor:
+    """The codes that `sample` would decode."""
     seen: list[torch.Tensor] = []
     monkeypatch.setattr(generate, "decode", lambda net, z, *given, **named: seen.append(z))
-    sample(model(), vocabulary, 4000)
-    z, = seen
+    sample(net, vocabulary, n, seed=3)
+    return seen[0]
+
+
+def test_samples_come_from_the_standard_normal_prior(vocabulary, monkeypatch):
+    z = drawn_codes(model(), vocabulary, 4000, monkeypatch)
     assert z.shape == (4000, LATENT)
     assert float(z.mean(0).abs().max()) < 5 / math.sqrt(4000)
     assert float((z.T @ z / 4000 - torch.eye(LATENT)).abs().max()) < 5 * math.sqrt(2 / 4000)
+
+
+@pytest.mark.parametrize("n", [1, 5, 4000])
+def test_the_standard_normal_codes_are_those_of_randn(vocabulary, n: int, monkeypatch):
+    """To the last bit, so that samples of runs made before there were other priors stay what they are."""
+    with seeded(3, "sample", "greedy"):
+        expected = torch.randn(n, LATENT)
+    assert drawn_codes(model(), vocabulary, n, monkeypatch).equal(expected)
+
+
+def test_a_family_with_another_prior_samples_from_that(vocabulary, monkeypatch):
+    z = drawn_codes(model(posterior=Spherical), vocabulary, 500, monkeypatch)
+    torch.testing.assert_close(z.norm(dim=1), torch.ones(500))
 
 
 def test_reconstructions_are_in_the_order_of_their_sentences(vocabulary):

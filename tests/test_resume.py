@@ -28,10 +28,21 @@ CASES = {
     "bn-vae bf16": ("bn-vae", {"precision": "bf16", "dropout_in": 0.3, "dropout_out": 0.3}),
     "ceae fp32": ("ceae", {"precision": "fp32", "global_every": 3}),
     "ceae bf16": ("ceae", {"precision": "bf16", "batching": "bucketed"}),
+    "ceae-ln fp32": ("ceae-ln", {"precision": "fp32"}),
+    "ceae-knn fp32": ("ceae-knn", {"precision": "fp32"}),
+    "rae fp32": ("rae", {"precision": "fp32"}),                 # fits its prior between training and measuring
     "plateau": ("vae", {"precision": "fp32", **PLATEAU}),
+    "ivae fp32": ("ivae", {"precision": "fp32"}),               # two optimisers
+    "cvae+-mi bf16": ("cvae+-mi", {"precision": "bf16", "augment": "swap"}),
+    "sa-vae fp32": ("sa-vae", {"precision": "fp32"}),
+    "agg-vae fp32": ("agg-vae", {"precision": "fp32", "max_inner": 2, "check_every": 9}),
+    "ae+fb fp32": ("ae+fb", {"precision": "fp32"}),             # a new decoder after 14 of 28 steps
 }
+DESCENTS = {"agg-vae fp32": 3}              # descents in a step, where it is not one
 STEP, EPOCH = "ceae_core.training:Training._one_step", "ceae_core.training:Training._end_epoch"
 GRADIENT, MEASURE = "ceae_core.training:Training.descend", "ceae_core.execute:measure"
+FINISH, RENEW = "ceae_core.training:Training.finish", "ceae_core.training:Training.renew_decoder"
+LOOK = "ceae_core.steps.aggressive:_look_at_information"
 MANIFEST, RENAME = "ceae_core.manifest:write", "os:replace"
 WRITE, CLEAN = "ceae_core.runs:write_atomic", "ceae_core.manifest:remove_unlisted"
 KILLS = [                                   # one after the other on the same run; calls counted from each start
@@ -42,11 +53,16 @@ KILLS = [                                   # one after the other on the same ru
     (CLEAN, 1),                             # the manifest names the new state, the old one is still there
     (EPOCH, 0),                             # the last step of an epoch is done, its validation is not
     (STEP, 8),
-    *[(STEP, 20)] * 3,                      # where a training is longer: after its learning rate was halved
-    (MEASURE, 0),                           # training is over
+    (FINISH, 0),                            # training is over, what follows it is not done
+    (MEASURE, 0),                           # it is done
     (WRITE, 2),                             # two of the five result files are written
     (MANIFEST, 0),                          # all of them are, the manifest is not
 ]
+MORE_KILLS = {                              # of one case, after the first kill in `_end_epoch`
+    "plateau": [(STEP, 20)] * 3,            # the training is longer: after its learning rate was halved
+    "ae+fb fp32": [(RENEW, 0)],             # where the second training begins
+    "agg-vae fp32": [(LOOK, 0)],            # where it is decided whether to stay aggressive
+}
 
 
 class Children:
@@ -81,7 +97,7 @@ def children(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Children]:
     made = Children(tmp_path_factory.mktemp("children"))
     yield made
     made.process.stdin.close()
-    made.process.wait(10)
+    made.process.wait(60)
 
 
 def command(spec: RunSpec, store: Path, changes: dict, *more: str) -> list[str]:
@@ -123,7 +139,10 @@ def test_killed_again_and_again_the_run_ends_the_same(case: str, children: Child
     spec, changes, expected = uninterrupted(case)
     arguments = command(spec, tmp_path, changes, "--checkpoint-seconds", "0")
     progress = []
-    for at, call in [kill for kill in KILLS if kill != (STEP, 20) or case == "plateau"]:
+    first = KILLS.index((EPOCH, 0)) + 1
+    for at, call in [*KILLS[:first], *MORE_KILLS.get(case, ()), *KILLS[first:]]:
+        if at == GRADIENT and case in DESCENTS:
+            call = call * DESCENTS[case] + 1                    # in the middle of the same step
         assert children.run(*arguments, hook={"at": at, "call": call, "signal": signal.SIGKILL}) == -9, (at, call)
         assert "quarantine" not in children.err.read_text(), (at, call)
         progress.append(steps_done(tmp_path, spec))
@@ -144,6 +163,13 @@ def test_ceae_case_uses_noise_contrast_and_cache(uninterrupted) -> None:
     _, _, expected = uninterrupted("ceae fp32")
     assert expected["history"][-1]["weight_entropy"] > 0
     assert expected["history"][-1]["train_entropy"] != 0
+
+
+def test_cases_of_several_phases_pass_through_them(uninterrupted) -> None:
+    first, second = (uninterrupted("ae+fb fp32")[2]["history"][i] for i in (0, 1))
+    assert first["weight_free_bits"] == 0.0 < second["weight_free_bits"] and second["train_free_bits"] > 0.0
+    assert uninterrupted("agg-vae fp32")[2]["history"][0]["train_encoder_updates"] == 2.0
+    assert "valid_kl_dual_nats" in uninterrupted("ivae fp32")[2]["history"][-1]
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -238,9 +264,10 @@ def test_a_state_holds_all_that_changes(smoke) -> None:
     one, two = smoke("ceae"), smoke("ceae")
     plain = {name: value for name, value in vars(one).items() if isinstance(value, int | float | list | dict)}
     fixed = {"terms", "batches", "steps_per_epoch"}             # follow from the spec and the epoch
-    for number, name in enumerate(sorted(set(plain) - fixed - {"finished", "history", "best", "totals"}), start=2):
+    own_kind = {"finished", "history", "best", "totals", "memory"}
+    for number, name in enumerate(sorted(set(plain) - fixed - own_kind), start=2):
         setattr(one, name, number)
-    one.epoch, one.finished, one.history = 1, True, [{"epoch": 1}]
+    one.epoch, one.finished, one.history, one.memory = 1, True, [{"epoch": 1}], {"aggressive": False, "renewed": 3}
     one.totals = {"rec": torch.tensor(3.0, dtype=torch.float64)}
     one.best = {name: value + 1 for name, value in one.best.items()}
     buffer = io.BytesIO()

@@ -22,6 +22,7 @@ from ceae_core.files import make_folder, sha256, write_atomic
 from ceae_core.manifest import COMPLETE, FINAL, TRAINING, Corrupt
 from ceae_core.runs import Busy, Run, Store
 from ceae_core.spec import RunSpec, resolve
+from ceae_core.zoo import FAMILIES
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SMALL = {"batch_size": 64, "precision": "fp32", "iw_samples": 2, "iw_sentences": 4}
@@ -462,3 +463,11 @@ def test_two_quarantines_in_one_second_keep_both(complete: Run, copied: Callable
         store.quarantine(complete.id, "a test says so")
     kept = list((store.root / "quarantine").iterdir())
     assert len(kept) == 2 and all((folder / "metrics.json").is_file() for folder in kept)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_runs_of_every_family_are_found(tmp_path: Path, family: str):
+    """Also those with a plus in their name."""
+    store, spec = Store(tmp_path), resolve(family, scale="smoke")
+    store.begin(spec)
+    assert store.ids() == [spec.id]

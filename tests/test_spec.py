@@ -22,7 +22,8 @@ PINNED: dict[str, Any] = {
     "Settings.patience": 5, "Settings.first_decay": 15, "Settings.max_decays": 5, "Settings.clip": 5.0,
     "Settings.batch_size": 32, "Settings.batching": "same_length", "Settings.epochs": 100,
     "Settings.schedule_unit": 1.0, "Settings.precision": "auto", "Settings.threads": 1, "Settings.iw_samples": 500,
-    "Settings.iw_sentences": 500, "Settings.vocabulary": "bn",
+    "Settings.iw_sentences": 500, "Settings.vocabulary": "bn", "Settings.clip_scope": "joint",
+    "Settings.iw_refine": 0,
     "Gaussian.norm": "none", "Gaussian.gamma": None, "Gaussian.learn_shift": True,
     "Deterministic.norm": "none", "Deterministic.global_every": 5,
     "decaying_noise.c0": None, "decaying_noise.t_max": 10, "entropy_weight.lambda0": 6e-3,
@@ -33,6 +34,22 @@ PINNED: dict[str, Any] = {
     "warmup.kl_start": 0.0, "warmup.warmup_epochs": 10.0,
     "capped_warmup.beta": 0.4, "capped_warmup.kl_start": 0.0, "capped_warmup.warmup_epochs": 10.0,
     "cyclical.kl_start": 0.0, "cyclical.cycle_epochs": 20.0, "cyclical.ramp_fraction": 0.5,
+    "CommittedGaussian.delta": 0.1, "Spherical.kappa": 13.0, "FittedPrior.components": 10,
+    "MMD.bandwidth": 1.0, "NearestNeighbourEntropy.neighbours": 1,
+    "NearestNeighbourEntropy.nearest": 1e-6,
+    "mmd_weight.mmd": 10.0, "code_weight.code_norm": 1e-4, "decay_weight.decoder_norm": 1e-7,
+    "Refinement.svi_steps": 20, "Refinement.svi_lr": 1.0, "Refinement.svi_momentum": 0.5, "Refinement.svi_clip": 5.0,
+    "aggressive.max_inner": 99, "aggressive.check_every": 15,
+    "warmup_after_pretraining.pretrain_epochs": 30.0, "warmup_after_pretraining.kl_start": 0.0,
+    "warmup_after_pretraining.warmup_epochs": 10.0,
+    "Implicit.noise_head": "linear", "Implicit.noise_size": 0,
+    "Critics.critic_hidden": 512, "Critics.critic_layers": 3, "Critics.critic_lr": 1e-5,
+    "Dual.mi": False, "Dual.circle": False, "Dual.encoder_sign": "paper", "Dual.square_weight": 1.0,
+    "Dual.clamp_exp": 30.0,
+    "adversarial.inner_updates": 5, "adversarial_two_views.inner_updates": 5, "adversarial_two_views.rec_views": 2,
+    "adversarial_two_views.augment": "dropout", "adversarial_two_views.swap_probability": 0.1,
+    "joint_two_views.rec_views": 2, "joint_two_views.augment": "dropout", "joint_two_views.swap_probability": 0.1,
+    "contrast_weight.contrast": 1.0, "view_contrast.contrast_on": "z", "view_contrast.contrast_temperature": 0.05,
 }
 
 
@@ -189,7 +206,17 @@ def test_what_is_resolved_is_complete():
     ("vae", "vocabulary", "spm"), ("vae", "patience", -1), ("vae", "gamma", "wide"), ("bn-vae", "learn_shift", 2),
     ("cyclic", "cycle_epochs", 0), ("cyclic", "ramp_fraction", 0), ("ceae", "temperature", 0),
     ("ceae", "momentum", 1.01), ("ceae", "momentum", -0.5), ("ceae", "cached_batches", -1), ("ceae", "t_max", 2.5),
-    ("ceae", "global_every", -5), ("ceae", "lambda0", "none")])
+    ("ceae", "global_every", -5), ("ceae", "lambda0", "none"), ("delta-vae", "delta", 0), ("vmf-vae", "kappa", -1),
+    ("wae-mmd", "mmd", -1), ("wae-mmd", "bandwidth", 0), ("rae", "components", 0), ("rae", "components", 2.5),
+    ("rae", "code_norm", -1e-4), ("rae", "decoder_norm", "-1"), ("ceae-knn", "neighbours", 0),
+    ("ceae-knn", "nearest", -1e-6),
+    ("sa-vae", "svi_steps", -1), ("sa-vae", "svi_lr", 0), ("sa-vae", "svi_momentum", 1.5), ("sa-vae", "svi_clip", 0),
+    ("agg-vae", "max_inner", -1), ("agg-vae", "check_every", 0), ("ae+fb", "pretrain_epochs", -1),
+    ("ivae", "noise_head", "flow"), ("ivae", "noise_size", -1), ("ivae", "critic_lr", 0), ("ivae", "clamp_exp", 0),
+    ("ivae", "inner_updates", -1), ("ivae", "kl_start", 1.1), ("cvae", "contrast_on", "mu"), ("cvae", "contrast", -1),
+    ("cvae", "contrast_temperature", 0), ("cvae", "augment", "noise"), ("cvae", "swap_probability", 2),
+    ("cvae", "rec_views", 3), ("cvae+", "encoder_sign", "plus"), ("cvae+", "square_weight", -1),
+    ("vae", "clip_scope", "none")])
 def test_bad_values_are_refused_by_name(family: str, name: str, value: Any):
     with pytest.raises(CeaeError, match=f"^{name}: "):
         resolve(family, scale="smoke", set={name: value})

@@ -30,6 +30,33 @@ def entropy_contrast(mu: torch.Tensor, keys: torch.Tensor, cached: torch.Tensor,
     return logits.logsumexp(1) - positive
 
 
+def info_nce(anchors: torch.Tensor, positives: torch.Tensor, temperature: float,
+             left_out: torch.Tensor | None = None) -> torch.Tensor:
+    """-l_i of clvm, eq. 8: cosine similarity, the other anchors of the batch as negatives, nats (B,).
+
+    anchors, positives (B, Z).  The positive is in the denominator; at chance the value is log B.  `left_out` (B, B)
+    marks pairs of anchors that are no negatives of each other.
+    """
+    anchors, positives = F.normalize(anchors, dim=-1), F.normalize(positives, dim=-1)
+    positive = (anchors * positives).sum(-1) / temperature                              # (B,)
+    logits = anchors @ anchors.T / temperature
+    if left_out is not None:
+        logits = logits.masked_fill(left_out, -torch.inf)
+    itself = torch.eye(len(anchors), dtype=torch.bool, device=anchors.device)
+    logits = torch.where(itself, positive.unsqueeze(1), logits)
+    return logits.logsumexp(1) - positive
+
+
+def view_contrast(context, *, contrast_on: str = "z", contrast_temperature: float = 0.05) -> torch.Tensor:
+    """The contrast of two views of each sentence by their codes (`contrast_on="z"`) or sentence vectors ("h"), nats (B,)
+    (clvm, eq. 10 and Table 3).  Raises CeaeError for another place."""
+    if contrast_on not in ("z", "h"):
+        raise CeaeError(f"contrast_on: unknown value {contrast_on!r}; choose z or h")
+    # DEVIATION(clvm:3.3): the temperature is not given; 0.05 is that of SimCSE, which the paper follows.
+    first, second = (getattr(view, contrast_on) for view in (context.latent, context.second))
+    return info_nce(first, second, contrast_temperature)
+
+
 class MomentumContrast(nn.Module):
     """The entropy regulariser of CEAE with its momentum encoder and its cache of earlier batches (ceae, sec. 3.2, A.1).
 

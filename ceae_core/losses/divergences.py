@@ -12,7 +12,7 @@ def gaussian_kl(mu: torch.Tensor, logvar: torch.Tensor) -> torch.Tensor:
 
 def kl(context) -> torch.Tensor:
     """The analytic KL of each sentence, nats (B,) (kingma2014auto, app. B)."""
-    return context.latent.kl.sum(-1)
+    return context.mean(lambda view: view.kl.sum(-1))
 
 
 def free_bits(context, *, target: float = 4.0, unit: str = "dim") -> torch.Tensor:

@@ -1,9 +1,11 @@
 """What the code carries: mutual information by the aggregated posterior, active units."""
 
 import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
+from torch.distributions import Distribution
 
 from ceae_core.corpora.batching import Encoded, plan
 from ceae_core.measure.likelihood import batches_by_length
@@ -12,6 +14,7 @@ from ceae_core.seeding import seeded
 
 ACTIVE = 0.01           # variance of the posterior mean from which on a unit is active (burda2016importance, sec. 5.2)
 ROWS_AT_ONCE = 1024
+PAIRED_AT_ONCE = 64     # codes, each with all sentences of its group
 MINIBATCH = 32
 
 
@@ -21,15 +24,31 @@ def codes(model: TextAutoencoder, data: Encoded, device: torch.device,
     """mu and logvar of every sentence, each (N, Z) float64 on the CPU; logvar is None for deterministic codes."""
     model.eval()
     mu, logvar = None, None
-    for rows, x in batches_by_length(data, device):
-        latent = model.encode(x)
-        if mu is None:
-            mu = torch.zeros(len(data), latent.mu.size(1), dtype=torch.float64)
-            logvar = None if latent.logvar is None else torch.zeros_like(mu)
-        mu[rows] = latent.mu.double().cpu()
-        if logvar is not None:
-            logvar[rows] = latent.logvar.double().cpu()
+    with seeded(0, "codes"):                                    # the mean code of an MLP head is a mean over draws
+        for rows, x in batches_by_length(data, device):
+            latent = model.encode(x)
+            if mu is None:
+                mu = torch.zeros(len(data), latent.mu.size(1), dtype=torch.float64)
+                logvar = None if latent.logvar is None else torch.zeros_like(mu)
+            mu[rows] = latent.mu.double().cpu()
+            if logvar is not None:
+                logvar[rows] = latent.logvar.double().cpu()
     return mu, logvar
+
+
+def information(density: Callable[[np.ndarray], Distribution], groups: Sequence[np.ndarray], seed: int) -> float:
+    """I(x; z) inside groups of sentences, weighted by their size, in nats: as `mixture_information` for any density.
+
+    density(rows) is q(z|x) of those sentences; a group of all sentences gives the I(x; z) of the data set.
+    """
+    total = 0.0
+    with seeded(seed, "mutual information"):
+        for rows in groups:
+            q = density(rows)
+            z = q.sample()
+            pairs = torch.cat([q.log_prob(part.unsqueeze(1)) for part in z.split(PAIRED_AT_ONCE)])          # (M, M)
+            total += float((pairs.diagonal() - pairs.logsumexp(1) + math.log(len(rows))).sum())
+    return total / sum(map(len, groups))
 
 
 def active_units(mu: torch.Tensor) -> int:
@@ -44,6 +63,16 @@ def mutual_information(mu: torch.Tensor, logvar: torch.Tensor, seed: int) -> flo
     sentence is inside its own average, so the estimate cannot exceed log N by more than its noise.
     """
     return _information(_draw(mu, logvar, seed), mu, logvar)
+
+
+def mixture_information(mu: torch.Tensor, logvar: torch.Tensor, seed: int) -> float:
+    """I(x; z) in nats as `mutual_information`, but with log q(z|x) at the same z, not its mean.
+
+    So no sentence contributes more than log N, and codes that lie apart give exactly that.
+    """
+    z = _draw(mu, logvar, seed)
+    own = -0.5 * ((z - mu).square() * (-logvar).exp() + logvar + math.log(2 * math.pi)).sum(1)
+    return float((own - aggregate_log_density(z, mu, logvar)).mean())
 
 
 def _draw(mu: torch.Tensor, logvar: torch.Tensor, seed: int) -> torch.Tensor:

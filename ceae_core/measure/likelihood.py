@@ -1,8 +1,7 @@
-"""Reconstruction, KL and valid bounds on -log p(x), in nats per sentence, end symbol counted, dropout off."""
+"""Reconstruction, KL and perplexity; nats per sentence, end symbol counted, dropout off."""
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -12,20 +11,6 @@ from ceae_core.models.autoencoder import TextAutoencoder
 from ceae_core.seeding import seeded
 
 SENTENCES_AT_ONCE = 256
-SCALES = (1.0, 0.85, 0.7, 0.5, 0.3)                 # a of the proposal N(a mu, s^2 I)
-WIDTHS = (0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 1.0)      # s of that proposal
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """Where the codes of the importance-weighted bound are drawn: `own` posterior, or N(scale mu, width^2 I)."""
-
-    kind: str                       # "own" or "isotropic"
-    scale: float = 1.0
-    width: float = 1.0
-
-    def describe(self) -> str:
-        return "own posterior" if self.kind == "own" else f"N({self.scale:g} mu, {self.width:g}^2 I)"
 
 
 @torch.no_grad()
@@ -57,63 +42,6 @@ def rec_and_kl(model: TextAutoencoder, data: Encoded, device: torch.device, seed
             else:
                 kl[rows] = latent.kl.sum(-1).double().cpu()
     return rec, kl
-
-
-@torch.no_grad()
-def importance_weighted(model: TextAutoencoder, data: Encoded, device: torch.device, samples: int, seed: int,
-                        proposal: Proposal, tick: Callable[[int], None] = lambda n: None) -> torch.Tensor:
-    """-log (1/S) sum_s p(x|z_s) N(z_s; 0, I) / q(z_s|x): a bound on -log p(x) for every proposal q.
-
-    Returns (N,) nats; S = `samples`.  A language model has no z: its exact -log p(x).  Source: burda2016importance,
-    eq. 8.
-    """
-    model.eval()
-    if model.posterior is None:
-        return rec_and_kl(model, data, device, seed)[0]
-    out = torch.zeros(len(data), dtype=torch.float64)
-    at_once = max(1, SENTENCES_AT_ONCE // samples)              # sentences whose S copies are decoded together
-    with seeded(seed, "importance"):
-        for rows, x in batches_by_length(data, device, at_once):
-            latent = model.encode(x)
-            log_weight = []
-            for drawn in _split(samples, max(1, SENTENCES_AT_ONCE // len(rows))):
-                z, log_q = _draw(latent, proposal, drawn)                                       # (S, B, Z), (S, B)
-                log_p = -0.5 * (z ** 2 + math.log(2 * math.pi)).sum(-1)                         # (S, B)
-                nll = model.nll(x.repeat(drawn, 1), z.flatten(0, 1)).view(drawn, len(rows))     # (S, B)
-                log_weight.append((log_p - log_q - nll).double())
-            out[rows] = math.log(samples) - torch.cat(log_weight).logsumexp(0).cpu()
-            tick(len(rows))
-    return out
-
-
-def _split(total: int, at_once: int) -> list[int]:
-    return [at_once] * (total // at_once) + ([total % at_once] if total % at_once else [])
-
-
-def _draw(latent, proposal: Proposal, samples: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """S codes from the proposal (S, B, Z) and their log density (S, B)."""
-    mu = latent.mu
-    noise = torch.randn(samples, *mu.shape, device=mu.device)
-    if proposal.kind == "own":
-        z = mu + (0.5 * latent.logvar).exp() * noise
-        return z, latent.log_q(z)
-    z = proposal.scale * mu + proposal.width * noise
-    return z, -0.5 * (noise ** 2 + math.log(2 * math.pi * proposal.width ** 2)).sum(-1)
-
-
-def choose_proposal(model: TextAutoencoder, data: Encoded, device: torch.device, seed: int, *,
-                    samples: int = 20, sentences: int = 32) -> Proposal:
-    """The family's own posterior if it has a density, else the isotropic Gaussian with the tightest bound on held-out
-    data: `scale` and `width` from a grid, on the first `sentences` of `data` (use the validation split)."""
-    if model.posterior is None:
-        return Proposal("own")
-    few = data.take(np.arange(min(sentences, len(data))))
-    if model.encode(few.batch(np.arange(1)).to(device)).kl is not None:
-        return Proposal("own")
-    grid = [Proposal("isotropic", a, s) for a in SCALES for s in WIDTHS]
-    return min(grid, key=lambda p: float(importance_weighted(model, few, device, samples, seed, p).mean()))
-
-
 
 
 def perplexity(nats: torch.Tensor, lengths: np.ndarray) -> float:

@@ -16,12 +16,27 @@ PAD = 0     # every vocabulary numbers its padding symbol 0
 
 
 class TextAutoencoder(nn.Module):
-    """A sentence autoencoder; without a posterior it is a language model.  Token ids x (B, T), padded with 0."""
+    """A sentence autoencoder; without a posterior it is a language model.  Token ids x (B, T), padded with 0.
 
-    def __init__(self, decoder: LSTMDecoder, encoder: LSTMEncoder | None = None,
-                 posterior: nn.Module | None = None) -> None:
+    `critics` are no part of it, but networks that estimate its divergence from the prior and are trained on their own.
+    `refine(model, x, latent)` improves on what the encoder says of a batch, outside training steps at once.
+    """
+
+    def __init__(self, decoder: LSTMDecoder, encoder: LSTMEncoder | None = None, posterior: nn.Module | None = None,
+                 critics: nn.Module | None = None, refine: Callable[..., Latent] | None = None) -> None:
         super().__init__()
-        self.encoder, self.posterior, self.decoder = encoder, posterior, decoder
+        self.encoder, self.posterior, self.decoder, self.critics = encoder, posterior, decoder, critics
+        self.refine = refine
+
+    def sides(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+        """The trainable weights of encoder and posterior, and those of the decoder."""
+        parts = (self.encoder, self.posterior), (self.decoder,)
+        return tuple([p for module in side if module is not None for p in module.parameters() if p.requires_grad]
+                     for side in parts)
+
+    def own_parameters(self) -> list[nn.Parameter]:
+        """All of them."""
+        return [p for side in self.sides() for p in side]
 
     @property
     def smallest_batch(self) -> int:
@@ -34,7 +49,8 @@ class TextAutoencoder(nn.Module):
             return None
         h = self.encoder(x, lengths(x))
         with torch.autocast(x.device.type, enabled=False):
-            return self.posterior(h.float(), clock)
+            latent = self.posterior(h.float(), clock)
+        return self.refine(self, x, latent) if self.refine and clock is None else latent
 
     def nll(self, x: torch.Tensor, z: torch.Tensor | None) -> torch.Tensor:
         """-log p(x|z), nats per sentence (B,)."""
@@ -48,8 +64,11 @@ def lengths(x: torch.Tensor) -> torch.Tensor:
 
 def build(posterior: Callable[..., nn.Module] | None, vocabulary_size: int, *, stack: str = "bn", embedding: int = 512,
           hidden: int = 1024, latent: int = 32, encoder_dropout: float = 0.0, dropout_in: float = 0.5,
-          dropout_out: float = 0.5, skip: bool = False, init: str = "stack") -> TextAutoencoder:
+          dropout_out: float = 0.5, skip: bool = False, init: str = "stack",
+          critics: Callable[..., nn.Module] | None = None,
+          refine: Callable[..., Latent] | None = None) -> TextAutoencoder:
     """A freshly initialised model.  `posterior(hidden, latent, bias)` makes the posterior; None a language model.
+    `critics(hidden, latent)` makes the critics, which keep PyTorch's initialisation.
 
     Raises CeaeError for an unknown `stack` or `init`.
     """
@@ -61,4 +80,4 @@ def build(posterior: Callable[..., nn.Module] | None, vocabulary_size: int, *, s
     encoder = LSTMEncoder(vocabulary_size, embedding, hidden, dropout=encoder_dropout) if posterior else None
     head = posterior(hidden, latent, wiring.head_bias) if posterior else None
     initialise(encoder, head, decoder, wiring, init)
-    return TextAutoencoder(decoder, encoder, head)
+    return TextAutoencoder(decoder, encoder, head, critics(hidden, latent) if critics else None, refine)

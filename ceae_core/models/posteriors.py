@@ -1,11 +1,15 @@
-"""From the sentence vector h to the code z: the posterior is the first axis on which families differ."""
+"""From the sentence vector h to the code z: the posterior is the first axis on which families differ.
 
-import math
+A posterior is a module `(h, clock) -> Latent` with two methods: `density(latent)` is q(z|x), None where it has no
+density, and `prior()` is p(z).  `bounded` says whether Rec + KL, as it is trained, bounds -log p(x).
+"""
+
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import nn
+from torch.distributions import Distribution, Independent, Normal
 from torch.nn import functional as F
 
 from ceae_core.errors import CeaeError
@@ -20,13 +24,19 @@ class Latent:
     h: torch.Tensor                         # (B, H) sentence vector
     mu: torch.Tensor                        # (B, Z) code without noise
     z: torch.Tensor                         # (B, Z) code that the decoder gets
-    logvar: torch.Tensor | None = None      # (B, Z) None: q(z|x) has no density
-    kl: torch.Tensor | None = None          # (B, Z) closed-form KL(q || N(0,1)) of each unit, nats
+    logvar: torch.Tensor | None = None      # (B, Z) of a Gaussian with independent units
+    kl: torch.Tensor | None = None          # (B, Z) closed-form KL(q || p) of each unit, nats; (B, 1) in total
 
-    def log_q(self, z: torch.Tensor) -> torch.Tensor:
-        """log q(z|x) in nats for z (..., B, Z) -> (..., B)."""
-        terms = (z - self.mu) ** 2 / self.logvar.exp() + self.logvar + math.log(2 * math.pi)
-        return -0.5 * terms.sum(-1)
+
+def standard_normal(like: torch.Tensor, latent: int) -> Distribution:
+    """The prior N(0, I) over codes of size Z, on the device of `like`."""
+    zeros = torch.zeros(latent, device=like.device)
+    return Independent(Normal(zeros, torch.ones_like(zeros), validate_args=False), 1)
+
+
+def diagonal_gaussian(latent: Latent) -> Distribution:
+    """N(mu, diag e^logvar) of each sentence of a batch."""
+    return Independent(Normal(latent.mu, (0.5 * latent.logvar).exp(), validate_args=False), 1)
 
 
 class CodeNorm(nn.Module):
@@ -73,6 +83,7 @@ class Gaussian(nn.Module):
     """q(z|x) = N(mu, diag sigma^2), mu optionally normalised (kingma2014auto; zhu2020batch)."""
 
     smallest_batch = 1
+    bounded = True
 
     def __init__(self, hidden: int, latent: int, bias: bool, *, norm: str = "none", gamma: float | None = None,
                  learn_shift: bool = True) -> None:
@@ -88,12 +99,20 @@ class Gaussian(nn.Module):
         z = mu + (0.5 * logvar).exp() * torch.randn_like(mu)
         return Latent(h, mu, z, logvar, gaussian_kl(mu, logvar))
 
+    def density(self, latent: Latent) -> Distribution:
+        return diagonal_gaussian(latent)
+
+    def prior(self) -> Distribution:
+        return standard_normal(self.head.weight, self.head.out_features // 2)
+
 
 class Deterministic(nn.Module):
     """z = mu, plus in training a noise c_t that is the same in every direction (ceae, sec. 3.1: z = mu + c_t eps).
 
     Every `global_every`-th step normalises by the running statistics (ceae, sec. A.4); 0 switches that off.
     """
+
+    bounded = False
 
     def __init__(self, hidden: int, latent: int, bias: bool, noise: Callable[[Clock], float] | None = None, *,
                  norm: str = "none", global_every: int = 5) -> None:
@@ -112,3 +131,9 @@ class Deterministic(nn.Module):
         # beside it.
         c = self.noise(clock) if self.noise and clock else 0.0
         return Latent(h, mu, mu + c * torch.randn_like(mu) if c else mu)
+
+    def density(self, latent: Latent) -> None:
+        return None
+
+    def prior(self) -> Distribution:
+        return standard_normal(self.head.weight, self.head.out_features)

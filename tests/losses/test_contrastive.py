@@ -1,4 +1,4 @@
-"""The entropy regulariser against loops, its lower bound, and the momentum encoder step by step."""
+"""Contrasts against loops, the entropy regulariser's lower bound, and the momentum encoder step by step."""
 
 import copy
 import io
@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from ceae_core.errors import CeaeError
-from ceae_core.losses.contrastive import MomentumContrast, entropy_contrast
+from ceae_core.losses.contrastive import MomentumContrast, entropy_contrast, info_nce, view_contrast
 from ceae_core.models.autoencoder import TextAutoencoder, build
-from ceae_core.models.posteriors import Deterministic
+from ceae_core.models.posteriors import Deterministic, Latent
 from ceae_core.schedules import Clock
 from ceae_core.steps import Context
 
@@ -89,6 +89,69 @@ def test_raw_inner_products_of_512_units_do_not_overflow():
     mu = normal(8, 512).float() * 3.0
     values = entropy_contrast(mu, mu, mu[:0])
     assert torch.isfinite(values).all() and float(values.min()) < -1000
+
+
+# the contrast of two views ---------------------------------------------------------------------------------------
+
+def naive_info_nce(anchors, positives, temperature, left_out=()) -> torch.Tensor:
+    """Eq. 8 of clvm: cosines, sentence by sentence; the positive and the other anchors in the denominator."""
+    def similarity(a, b):
+        return (a.dot(b) / a.norm() / b.norm() / temperature).exp()
+
+    losses = []
+    for i, anchor in enumerate(anchors):
+        positive = similarity(anchor, positives[i])
+        others = [similarity(anchor, other) for j, other in enumerate(anchors) if j != i and (i, j) not in left_out]
+        losses.append(-(positive / (positive + sum(others))).log())
+    return torch.stack(losses)
+
+
+@pytest.mark.parametrize("temperature", [0.05, 1.0])
+def test_info_nce_is_its_definition(temperature: float):
+    anchors, positives = normal(6, LATENT).requires_grad_(), normal(6, LATENT, seed=1).requires_grad_()
+    value, expected = info_nce(anchors, positives, temperature), naive_info_nce(anchors, positives, temperature)
+    torch.testing.assert_close(value, expected, rtol=1e-10, atol=1e-10)
+    slopes = (torch.autograd.grad(v.sum(), (anchors, positives)) for v in (value, expected))
+    for slope, naive_slope in zip(*slopes, strict=True):
+        torch.testing.assert_close(slope, naive_slope, rtol=1e-9, atol=1e-9)
+
+
+def test_pairs_that_are_left_out_are_no_negatives():
+    anchors, positives, pairs = normal(5, LATENT), normal(5, LATENT, seed=1), {(0, 3), (3, 0), (2, 2), (4, 1)}
+    left_out = torch.zeros(5, 5, dtype=torch.bool)
+    left_out[tuple(zip(*pairs, strict=True))] = True
+    value = info_nce(anchors, positives, 0.3, left_out)         # (2, 2): the positive always counts
+    torch.testing.assert_close(value, naive_info_nce(anchors, positives, 0.3, pairs), rtol=1e-10, atol=1e-10)
+
+
+def test_info_nce_at_chance_is_log_of_the_batch():
+    same = torch.ones(8, LATENT)
+    torch.testing.assert_close(info_nce(same, same, 0.05), torch.full((8,), math.log(8)))
+    assert float(info_nce(normal(1, LATENT), normal(1, LATENT), 0.05)) == 0.0               # alone in its batch
+
+
+def test_only_directions_matter_and_extreme_similarities_stay_finite():
+    anchors, positives = normal(6, LATENT), normal(6, LATENT, seed=1)
+    value = info_nce(anchors, positives, 0.05)
+    torch.testing.assert_close(info_nce(1e3 * anchors, 1e-3 * positives, 0.05), value)
+    assert torch.isfinite(info_nce(anchors.float(), -anchors.float(), 1e-3)).all()
+
+
+def two_views() -> Context:
+    first = Latent(normal(6, 4), normal(6, LATENT, seed=1), normal(6, LATENT, seed=2))
+    second = Latent(normal(6, 4, seed=3), normal(6, LATENT, seed=4), normal(6, LATENT, seed=5))
+    return Context(None, None, first, Clock(0, 1), nullcontext, second)
+
+
+def test_views_are_contrasted_by_codes_or_by_sentence_vectors():
+    context = two_views()
+    first, second = context.latent, context.second
+    for options, expected in (({}, naive_info_nce(first.z, second.z, 0.05)),
+                              ({"contrast_temperature": 0.4}, naive_info_nce(first.z, second.z, 0.4)),
+                              ({"contrast_on": "h"}, naive_info_nce(first.h, second.h, 0.05))):
+        torch.testing.assert_close(view_contrast(context, **options), expected, rtol=1e-9, atol=1e-9)
+    with pytest.raises(CeaeError, match="contrast_on.*'mu'.*z or h"):
+        view_contrast(context, contrast_on="mu")
 
 
 # the momentum encoder --------------------------------------------------------------------------------------------

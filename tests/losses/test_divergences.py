@@ -1,7 +1,7 @@
 """KL and free bits against their definitions, computed one number at a time."""
 
 import math
-from types import SimpleNamespace
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -11,12 +11,19 @@ from hypothesis import strategies as st
 
 from ceae_core.errors import CeaeError
 from ceae_core.losses.divergences import free_bits, gaussian_kl, kl
+from ceae_core.models.posteriors import Latent
+from ceae_core.schedules import Clock
+from ceae_core.steps import Context
 
 numbers = st.floats(-6.0, 6.0)
 
 
-def context(mu: torch.Tensor, logvar: torch.Tensor) -> SimpleNamespace:
-    return SimpleNamespace(latent=SimpleNamespace(kl=gaussian_kl(mu, logvar)))
+def seen(mu: torch.Tensor, logvar: torch.Tensor) -> Latent:
+    return Latent(mu, mu, mu, logvar, gaussian_kl(mu, logvar))
+
+
+def context(mu: torch.Tensor, logvar: torch.Tensor) -> Context:
+    return Context(None, None, seen(mu, logvar), Clock(0, 1), nullcontext)
 
 
 def draw(seed: int, rows: int = 7, units: int = 5) -> tuple[torch.Tensor, torch.Tensor]:
@@ -56,6 +63,15 @@ def test_kl_of_a_sentence_is_the_sum_over_units():
     rows = zip(mu.tolist(), logvar.tolist(), strict=True)
     naive = [sum(naive_kl(m, v) for m, v in zip(*row, strict=True)) for row in rows]
     assert kl(context(mu, logvar)).tolist() == pytest.approx(naive, rel=1e-12)
+
+
+def test_kl_of_two_views_is_their_mean_where_both_count():
+    at, other = context(*draw(0)), seen(*draw(1))
+    first, second = kl(at), kl(Context(None, None, other, Clock(0, 1), nullcontext))
+    at.second = other
+    assert torch.equal(kl(at), first)
+    at.both = True
+    torch.testing.assert_close(kl(at), (first + second) / 2)
 
 
 @pytest.mark.parametrize("target", [0.0, 3.0, 1e9])

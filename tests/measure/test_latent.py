@@ -14,9 +14,11 @@ from ceae_core.measure.latent import (
     active_units,
     aggregate_log_density,
     codes,
+    information,
     minibatch_information,
     mutual_information,
 )
+from ceae_core.models.sphere import VonMisesFisher
 
 
 def normal(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -53,6 +55,35 @@ def test_slices_of_the_aggregate_change_nothing(monkeypatch):
     whole = aggregate_log_density(z, mu, logvar)
     monkeypatch.setattr("ceae_core.measure.latent.ROWS_AT_ONCE", 7)
     torch.testing.assert_close(aggregate_log_density(z, mu, logvar), whole)
+
+
+@given(st.integers(0, 10_000), st.floats(0.5, 200.0))
+@settings(max_examples=20, deadline=None)
+def test_information_of_any_density_is_that_of_loops(seed: int, kappa: float):
+    """On a sphere, in two groups: the mean over all codes of log q(z_i|x_i) - log mean_j q(z_i|x_j)."""
+    mu = torch.nn.functional.normalize(normal(9, 3, seed=seed), dim=-1)
+    groups, drawn = [np.array([0, 4, 5, 8]), np.array([1, 2, 3, 6, 7])], []
+
+    def density(rows: np.ndarray) -> VonMisesFisher:
+        q = VonMisesFisher(mu[rows], kappa)
+        sample = q.sample
+        q.sample = lambda: drawn.append(sample()) or drawn[-1]
+        return q
+
+    found, total = information(density, groups, seed), 0.0
+    for rows, z in zip(groups, drawn, strict=True):
+        for i, place in zip(rows.tolist(), z.tolist(), strict=True):
+            heights = {j: math.exp(kappa * (sum(a * b for a, b in zip(place, mu[j].tolist(), strict=True)) - 1.0))
+                       for j in rows.tolist()}
+            total += math.log(heights[i] / (sum(heights.values()) / len(heights)))
+    assert found == pytest.approx(total / 9, rel=1e-6, abs=1e-8) and found <= math.log(5)
+
+
+def test_slices_of_the_pairs_change_nothing(monkeypatch):
+    mu = torch.nn.functional.normalize(normal(50, 3), dim=-1)
+    whole = information(lambda rows: VonMisesFisher(mu[rows], 9.0), [np.arange(50)], 0)
+    monkeypatch.setattr("ceae_core.measure.latent.PAIRED_AT_ONCE", 7)
+    assert information(lambda rows: VonMisesFisher(mu[rows], 9.0), [np.arange(50)], 0) == pytest.approx(whole)
 
 
 def error(n: int, latent: int) -> float:
