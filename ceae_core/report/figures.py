@@ -21,6 +21,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "h")
 GREY = "#555555"
 WIDTH = 7.2                 # inches; all figures fill the column of a page
 RESOLUTION = 160            # dots per inch
+LINEAR = 10.0               # a symmetric logarithmic axis is linear from minus this to this
 STYLE = {
     "font.size": 10, "axes.titlesize": 10.5, "axes.titleweight": "bold", "axes.titlelocation": "left",
     "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "axes.axisbelow": True,
@@ -47,13 +48,17 @@ class Picture:
 
 @dataclass(frozen=True)
 class Line:
-    """A curve with its label; `style` counts through the palette, `alone` draws markers without a line."""
+    """A curve with its label; `style` counts through the palette, `alone` draws markers without a line.
+
+    `spread` is a band around it: its lower and its upper edge.
+    """
 
     label: str
     x: Sequence[float]
     y: Sequence[float]
     style: int = 0
     alone: bool = False
+    spread: tuple[Sequence[float], Sequence[float]] | None = None
 
 
 @dataclass(frozen=True)
@@ -65,8 +70,9 @@ class Panel:
     y: str
     lines: Sequence[Line]
     levels: Mapping[str, float] = field(default_factory=dict)
-    logarithmic: bool | str = False                 # True: the y axis; "both": both axes
+    logarithmic: bool | str = False                 # True: the y axis; "x"; "both"; "symmetric": y, see LINEAR
     steps: bool = False                             # hold each value to the next point
+    lowest: float | None = None                     # where the y axis ends at the latest
 
 
 def styled(function: Callable[..., Any]) -> Callable[..., Picture]:
@@ -94,23 +100,31 @@ def family_style(name: str) -> int:
 
 
 @styled
-def curves(panels: Sequence[Panel], columns: int = 2, height: float = 2.9) -> Any:
-    """Curves in panels, a legend in each that has more than one."""
+def curves(panels: Sequence[Panel], columns: int = 2, height: float = 2.9, same_y: bool = False) -> Any:
+    """Curves in panels, a legend in each that has more than one; curves of one label count as one there."""
     columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
-    figure, axes = _axes(rows, columns, height * rows)
+    figure, axes = _axes(rows, columns, height * rows, sharey=same_y)
     for ax, panel in zip(axes, panels, strict=False):
         for line in panel.lines:
             colour, dash = PALETTE[line.style % len(PALETTE)], DASHES[line.style % len(DASHES)]
             marker = MARKERS[line.style % len(MARKERS)] if line.alone or len(line.x) <= 12 else None
-            ax.plot(line.x, line.y, label=line.label, color=colour, marker=marker, linestyle="" if line.alone else dash,
-                    drawstyle="steps-post" if panel.steps else "default")
-        if panel.logarithmic:
+            seen = line.label in ax.get_legend_handles_labels()[1]
+            ax.plot(line.x, line.y, label=None if seen else line.label, color=colour, marker=marker,
+                    linestyle="" if line.alone else dash, drawstyle="steps-post" if panel.steps else "default")
+            if line.spread:
+                ax.fill_between(line.x, *line.spread, color=colour, alpha=0.15, linewidth=0)
+        if panel.logarithmic == "symmetric":
+            ax.set_yscale("symlog", linthresh=LINEAR)
+        elif panel.logarithmic in (True, "both"):
             ax.set_yscale("log")
-        if panel.logarithmic == "both":
+        if panel.logarithmic in ("x", "both"):
             ax.set_xscale("log")
         _levels(ax, panel.levels)
-        ax.set(title=panel.title, xlabel=panel.x, ylabel=panel.y)
+        if panel.lowest is not None:
+            ax.set_ylim(bottom=max(panel.lowest, ax.get_ylim()[0]))
+        inner = same_y and ax.get_subplotspec().colspan.start > 0
+        ax.set(title=panel.title, xlabel=panel.x, ylabel="" if inner else panel.y)
         if panel.x == "epoch":
             ax.set_xticks(sorted({x for line in panel.lines for x in line.x if x == int(x)}))
     for ax in axes[len(panels):]:
@@ -131,11 +145,13 @@ def _legends(figure: Any, axes: Sequence[Any]) -> None:
 
 
 def _levels(ax: Any, levels: Mapping[str, float]) -> None:
-    """Horizontal lines, each labelled on it at the right."""
+    """Horizontal lines, each labelled on it at the right, legible also across curves."""
+    from matplotlib.patheffects import withStroke
     for label, value in levels.items():
         ax.axhline(value, color=GREY, linewidth=1.2, linestyle=(0, (1, 1.5)), zorder=1)
         ax.annotate(label, (1, value), xycoords=("axes fraction", "data"), xytext=(0, 3), textcoords="offset points",
-                    ha="right", va="bottom", fontsize=8.5, color=GREY)
+                    ha="right", va="bottom", fontsize=8.5, color=GREY, zorder=4,
+                    path_effects=[withStroke(linewidth=2.5, foreground="white")])
 
 
 @styled
@@ -171,8 +187,11 @@ def bars(columns: Mapping[str, Mapping[str, Sequence[float] | None]], height: fl
 
 @styled
 def one_axis(values: Mapping[str, Mapping[str, Sequence[float]]], axis: str, zero: str | None,
-             height: float = 0.0) -> Any:
-    """Measures of each family on one axis: measure -> name -> values over seeds; `zero` labels a line at 0."""
+             height: float = 0.0, linear: float | None = None) -> Any:
+    """Measures of each family on one axis: measure -> name -> values over seeds; `zero` labels a line at 0.
+
+    With `linear` the axis is linear up to that distance from 0 and logarithmic beyond.
+    """
     names = list(dict.fromkeys(name for column in values.values() for name in column))
     figure, (ax,) = _axes(1, 1, height or 1.3 + 0.42 * len(names))
     for i, (measure, column) in enumerate(values.items()):
@@ -181,6 +200,9 @@ def one_axis(values: Mapping[str, Mapping[str, Sequence[float]]], axis: str, zer
         points = [v for numbers in column.values() for v in numbers]
         ax.plot(points, rows, linestyle="", marker=MARKERS[i], color=PALETTE[i], markersize=6.5, label=measure,
                 markerfacecolor="none" if i == 0 else PALETTE[i], markeredgewidth=1.6)
+    if linear:
+        ax.set_xscale("symlog", linthresh=linear, linscale=2.0)
+        ax.xaxis.set_major_formatter("{x:g}")
     if zero:
         ax.axvline(0, color=GREY, linewidth=1.4)
         ax.annotate(zero, (0, 1), xycoords=("data", "axes fraction"), xytext=(4, 3), textcoords="offset points",
@@ -226,4 +248,38 @@ def scatter(panels: Mapping[str, np.ndarray], groups: np.ndarray | None, axis: s
         legend = figure.legend(handles, labels, loc="outside lower center", ncols=len(kinds), markerscale=3)
         for handle in legend.legend_handles:
             handle.set_alpha(1)
+    return figure
+
+
+@styled
+def scatter_grid(rows: Mapping[str, Mapping[str, np.ndarray | None]], height: float = 1.28) -> Any:
+    """Points by class (K, n, 2) in panels: row label -> column title -> points, None where there are none.
+
+    Each panel has the scale of its points, written into its corner as half its width; the dashed circle holds 95 % of
+    N(0, I).  Classes are told apart by colour and marker, those after the last colour drawn open.
+    """
+    from matplotlib.patches import Circle
+    titles = list(dict.fromkeys(title for columns in rows.values() for title in columns))
+    figure, axes = _axes(len(rows), len(titles), height * len(rows) + 0.3)
+    radius = np.sqrt(-2 * np.log(0.05))
+    for ax, (i, j) in zip(axes, np.ndindex(len(rows), len(titles)), strict=True):
+        label, columns = list(rows.items())[i]
+        points = columns.get(titles[j])
+        ax.set(xticks=[], yticks=[], aspect="equal", ylabel=label if j == 0 else "")
+        ax.set_title(titles[j] if i == 0 else "", fontsize=9)
+        if points is None:
+            ax.spines[:].set_visible(False)
+            ax.annotate("not\nrecorded", (0.5, 0.5), xycoords="axes fraction", ha="center", va="center", fontsize=8,
+                        color=GREY, style="italic")
+            continue
+        ax.spines[:].set_visible(True)
+        for kind, chosen in enumerate(points):
+            turn, place = divmod(kind, len(PALETTE))
+            ax.plot(*chosen.T, linestyle="", marker=MARKERS[(place + 2 * turn) % len(MARKERS)], color=PALETTE[place],
+                    markersize=2.4, markeredgewidth=0.5, markerfacecolor="none" if turn else PALETTE[place])
+        ax.add_patch(Circle((0, 0), radius, fill=False, linestyle="--", color=GREY, linewidth=0.9))
+        reach = 1.15 * max(1e-6, float(np.quantile(np.abs(points), 0.998)))
+        ax.set(xlim=(-reach, reach), ylim=(-reach, reach))
+        ax.annotate(f"±{reach:.2g}", (0.97, 0.03), xycoords="axes fraction", ha="right", va="bottom", fontsize=7,
+                    color=GREY, bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.6})
     return figure

@@ -14,10 +14,14 @@ VALID_REC, VALID_KL = "valid_rec_nats_per_sentence", "valid_kl_nats"
 
 
 def data(panels: Sequence[Panel], name: str) -> Download:
-    """The points of a figure's curves, as a download."""
-    rows = [{"panel": panel.title, "curve": line.label, panel.x if len({p.x for p in panels}) == 1 else "x": float(x),
-             panel.y if len({p.y for p in panels}) == 1 else "y": float(y)}
-            for panel in panels for line in panel.lines for x, y in zip(line.x, line.y, strict=True)]
+    """The points of a figure's curves, as a download, with the edges of the bands where there are any."""
+    is_banded = any(line.spread for panel in panels for line in panel.lines)
+    x_name, y_name = (names.pop() if len(names) == 1 else other for names, other in (
+        ({panel.x for panel in panels}, "x"), ({panel.y for panel in panels}, "y")))
+    rows = [{"panel": panel.title, "curve": line.label, x_name: float(x), y_name: float(y),
+             **({"lowest": low, "highest": high} if is_banded else {})}
+            for panel in panels for line in panel.lines
+            for x, y, low, high in zip(line.x, line.y, *(line.spread or ([None] * len(line.x),) * 2), strict=True)]
     return Download(Table(rows, name, name=name))
 
 
