@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from html import escape
 from typing import Any
 
 import torch
@@ -10,53 +11,76 @@ from ceae_core import zoo
 from ceae_core.errors import CeaeError
 from ceae_core.execute import ensure
 from ceae_core.models.stacks import STACKS
+from ceae_core.options import options_of
 from ceae_core.report.tables import Cell, Table
 from ceae_core.runs import Run
 from ceae_core.scales import SCALES
 from ceae_core.spec import Settings, resolve
 
+EXTRAS = ("noise", "critics", "refine", "after")     # parts that only some families have
 # Two recipes for the same model: (family, options) twice.
 IDENTITIES = (
     (("fb", {"target": 0}), ("vae", {})),
     (("fb-total", {"target": 0}), ("vae", {})),
     (("beta-vae", {"beta": 1}), ("vae", {})),
+    (("sa-vae", {"svi_steps": 0}), ("vae", {})),
+    (("agg-vae", {"max_inner": 0}), ("vae", {})),
+    (("wae-mmd", {"mmd": 0}), ("ae", {})),
     (("ceae", {"norm": "none", "c0": 0, "lambda0": 0, "t_max": 0}), ("ae", {})),
+    (("cvae", {"contrast": 0, "rec_views": 1, "encoder_dropout": 0}), ("ivae", {})),
 )
 
 
 def families_table() -> Table:
-    """The zoo: what each row composes, the options it has, and the published rows it stands for."""
+    """The zoo: what each row composes, and the published rows it stands for."""
     rows = []
     for name, family in zoo.FAMILIES.items():
-        terms = ", ".join(f"{t.name} × {t.weight.__name__}" for t in family.terms)
-        rows.append({"family": name, "what": family.title,
+        extras = (getattr(family, part) for part in EXTRAS)
+        changed = {**family.options, **family.settings}
+        rows.append({"family": Cell(name, html=f"<code>{escape(name)}</code>"), "what": family.title,
                      "posterior": family.posterior.__name__ if family.posterior else None,
-                     "noise": family.noise.__name__ if family.noise else None,
-                     "loss besides Rec": terms or None, "step": family.step.__name__,
-                     "published rows": ", ".join(map(_row_name, family.rows)) or None})
-    return Table(rows, "The zoo: one row per family", ["Published rows: paper, table, row of the table."], name="zoo")
+                     "with": ", ".join(extra.__name__ for extra in extras if extra) or None,
+                     "loss besides Rec": ", ".join(f"{t.name} × {t.weight.__name__}" for t in family.terms) or None,
+                     "step": family.step.__name__,
+                     "differs in": ", ".join(f"{key}={value}" for key, value in changed.items()) or None,
+                     "published rows": _published(family.rows) or None})
+    return Table(rows, f"The zoo: one row for each of its {len(rows)} families", [
+        "With: the schedule of the noise in a code, critics, the refinement of a posterior, what is fitted after "
+        "training. Differs in: options and settings that are not the defaults. Published rows: paper and tables, in "
+        "brackets the variants of a table's row; those of CLVM take the stack of the second paper."], name="zoo")
+
+
+def _published(rows: Mapping[str, Any]) -> str:
+    """`CEAE 1 (0.6, 0.7), 3 (0.6); CLVM 1`: the tables of each paper that have a row of this family."""
+    papers: dict[str, dict[str, list[str]]] = {}
+    for key in rows:
+        paper, number, _, variant = key.split(":")
+        papers.setdefault(paper.upper(), {}).setdefault(number, []).append(variant.split("=")[-1])
+    named = {paper: [f"{number} ({', '.join(variants)})" if any(variants) else number
+                     for number, variants in tables.items()] for paper, tables in papers.items()}
+    return "; ".join(f"{paper} {', '.join(numbers)}" for paper, numbers in named.items())
 
 
 def options_table() -> Table:
-    """Every option with its default in each family that has it."""
-    defaults = {name: family.defaults() for name, family in zoo.FAMILIES.items() if family.defaults()}
-    options = dict.fromkeys(option for own in defaults.values() for option in own)
-    rows = [{"option": option, **{name: _shown(own, option) for name, own in defaults.items()}} for option in options]
-    return Table(rows, "Options and their defaults at the papers' scale", [
-        "A dash: the family does not have the option. auto: computed from the corpus."], name="zoo-options")
+    """Every option: its default in the families that have it, one row for each value, and who declares it."""
+    owners: dict[str, dict[str, None]] = {}
+    families: dict[tuple[str, str], list[str]] = {}
+    for name, family in zoo.FAMILIES.items():
+        for part in family.parts:
+            for option in options_of(part):
+                owners.setdefault(option, {})[part.__name__] = None
+        for option, value in family.defaults().items():
+            families.setdefault((option, _shown(option, value)), []).append(name)
+    rows = [{"option": option, "default": value, "in": ", ".join(names), "declared by": ", ".join(owners[option])}
+            for option in owners for (of, value), names in families.items() if of == option]
+    return Table(rows, "Options and their defaults at the papers' scale", ["auto: computed from the corpus."],
+                 name="zoo-options")
 
 
-def _shown(options: Mapping[str, Any], name: str) -> Cell:
-    if name not in options:
-        return Cell(None)
-    value = options[name]
-    return Cell(value, "auto" if value is None and name == "c0" else "none" if value is None else f"{value:g}"
-                if isinstance(value, float) else str(value))
-
-
-def _row_name(key: str) -> str:
-    paper, number, model, variant = key.split(":")
-    return f"{paper.upper()} {number}: {model}" + (f" ({variant.split('=')[-1]})" if variant else "")
+def _shown(option: str, value: Any) -> str:
+    if value is None:
+        return "auto" if option == "c0" else "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def stacks_table() -> Table:

@@ -7,8 +7,13 @@ from typing import Any
 from ceae_core import scales, zoo
 from ceae_core.errors import CeaeError
 from ceae_core.manifest import COMPLETE
-from ceae_core.report import recorded
+from ceae_core.report import published, recorded
 from ceae_core.runs import Run
+from ceae_core.spec import RunSpec, Settings, resolve
+
+ROW_SETTINGS = ("stack", "encoder_dropout", "skip")     # settings that tell rows of one family apart
+OWN_NUMBERS = ("target", "gamma", "beta", "delta", "kappa")     # options that papers write behind a family's name
+VARIANTS = ("contrast_on", "augment", "encoder_sign", "noise_head", "rec_views", "contrast_temperature")
 
 # metric -> what a table's header says: name and unit; nats are per sentence, its end counted
 LABELS = {
@@ -20,7 +25,21 @@ LABELS = {
     "mi_minibatch_nats": "MI, minibatch (nats)",
     "mi_dataset_nats": "MI, test set (nats)",
     "active_units": "AU (units)",
+    "kl_dual_nats": "KL, dual (nats)",
+    "kl_exact_nats": "KL, exact (nats)",
+    "nelbo_dual_nats_per_sentence": "−ELBO, dual (nats)",
+    "nelbo_exact_nats_per_sentence": "−ELBO, exact (nats)",
+    "ppl_dual_word": "PPL, dual",
+    "ppl_exact_word": "PPL, exact",
+    "ppl_iw_word": "PPL, IW bound",
+    "mi_dual_nats": "MI, dual (nats)",
+    "mi_exact_nats": "MI, exact (nats)",
 }
+# What only critics estimate; and exact values of implicit posteriors -> the same of posteriors with a closed form.
+DUAL = ("kl_dual_nats", "kl_dv_nats", "kl_aggregate_dual_nats", "mi_dual_nats", "dual_negative_share",
+        "nelbo_dual_nats_per_sentence", "ppl_dual_word")
+PLAIN = {"kl_exact_nats": "kl_nats", "nelbo_exact_nats_per_sentence": "nelbo_nats_per_sentence",
+         "ppl_exact_word": "ppl_word", "mi_exact_nats": "mi_dataset_nats"}
 
 
 @dataclass(frozen=True)
@@ -53,25 +72,60 @@ class Result:
 
     @property
     def name(self) -> str:
-        """The family with the option that tells its rows apart, as the papers write it: `bn-vae (0.7)`."""
-        own = ("target", "gamma", "beta")
-        shown = [f"{self.options[name]:g}" for name in own if self.options.get(name) is not None]
+        """The family with what tells its runs apart: its own numbers as the papers write them, `bn-vae (0.7)`, then
+        every variant and setting that is not the family's usual one, `vae (stack ivae)`."""
+        options, settings = usual(self.family, self.scale)
+        shown = [f"{self.options[name]:g}" for name in OWN_NUMBERS if self.options.get(name) is not None]
+        shown += [_said(name, self.options[name]) for name in VARIANTS
+                  if name in self.options and self.options[name] != options[name]]
+        shown += [_said(name, self._setting(name)) for name in ROW_SETTINGS if self._setting(name) != settings[name]]
         return f"{self.family} ({', '.join(shown)})" if shown else self.family
+
+    def _setting(self, name: str) -> Any:
+        """A setting; its default in runs recorded before there was such a setting."""
+        return self.settings.get(name, getattr(Settings, name))
 
     def metric(self, key: str) -> float | None:
         """The measure, None where the family has none or the run diverged.
 
-        Raises CeaeError when a complete run lacks it: then it was measured by an older version.
+        A family without critics has no estimate by critics, and its exact values go by their plain names.
+        Raises CeaeError when a complete run lacks the measure: then it was measured by an older version.
         """
+        if zoo.family(self.family).critics is None:
+            if key in DUAL:
+                return None
+            key = PLAIN.get(key, key)
         if self.status == COMPLETE and key not in self.metrics:
             raise CeaeError(f"run {self.id} has no measure {key}: another version made it; remove it to train anew")
         return self.metrics.get(key)
 
     def is_row(self, family: str, changes: Mapping[str, Any]) -> bool:
-        """Whether this trains `family` as its row and the scale say, but for `changes` (settings are not looked at)."""
-        usual = zoo.family(family).defaults()
-        usual |= {name: value for name, value in scales.scale(self.scale).options.items() if name in usual} | changes
-        return self.family == family and all(self.options.get(k) == v for k, v in usual.items() if v is not None)
+        """Whether this trains `family` as its row and the scale say, but for `changes`.
+
+        Of the settings only those in ROW_SETTINGS tell rows apart.
+        """
+        if self.family != family:
+            return False
+        options, settings = usual(family, self.scale, changes)
+        return (all(self.options.get(k) == v for k, v in options.items() if v is not None)
+                and all(self._setting(k) == v for k, v in settings.items()))
+
+
+def _said(name: str, value: Any) -> str:
+    words = name.replace("_", " ")
+    return words if value is True else f"{words} {value:g}" if isinstance(value, float) else f"{words} {value}"
+
+
+def usual(family: str, scale: str, changes: Mapping[str, Any] | None = None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Options, and settings in ROW_SETTINGS, of a family trained as its row, `changes` and the scale say.
+
+    Where a scale sets an option it has the last word: it shortens schedules, also those of a published row.
+    """
+    row, changes, short = zoo.family(family), changes or {}, scales.scale(scale).options
+    options = row.defaults()
+    options |= {name: value for given in (changes, short) for name, value in given.items() if name in options}
+    settings = {name: changes.get(name, row.settings.get(name, getattr(Settings, name))) for name in ROW_SETTINGS}
+    return options, settings
 
 
 def of(runs: Iterable[Run]) -> list[Result]:
@@ -79,8 +133,8 @@ def of(runs: Iterable[Run]) -> list[Result]:
     return [Result.of(run) for run in runs]
 
 
-def load_recorded(corpus: str, scale: str) -> list[Result]:
-    """The recorded runs of a corpus at a scale; an empty list when there are none."""
+def load_recorded(corpus: str, scale: str | None = None) -> list[Result]:
+    """The recorded runs of a corpus, of one scale or of all; an empty list when there are none."""
     return [Result._made(c["id"], c["spec"], c, c["history"]) for c in recorded.load(corpus, scale)]
 
 
@@ -96,3 +150,27 @@ def matching(key: str, results: Iterable[Result]) -> list[Result]:
     """Those among `results` that train what the published row `key` describes."""
     row = zoo_row(key)
     return [r for r in results if r.is_row(*row)] if row else []
+
+
+def largest(group: Sequence[Result]) -> list[Result]:
+    """Those of a group that were made at its largest scale."""
+    sizes = [list(scales.SCALES).index(r.scale) for r in group]
+    return [r for r, size in zip(group, sizes, strict=True) if size == max(sizes)]
+
+
+def behind(paper: str, table: int, results: Sequence[Result]) -> list[Result]:
+    """Those among `results` that train a row of a published table, each once; of a row's scales the largest."""
+    found = [r for row in published.rows(paper, table) for r in largest(matching(row, results))]
+    return list({r.id: r for r in found}.values())
+
+
+def row_specs(paper: str, table: int, corpus: str, scale: str, seeds: Sequence[int]) -> list[RunSpec]:
+    """Specs of the runs behind a published table, each once: every row that the zoo has, with every seed."""
+    short = scales.scale(scale).options
+    found = {}
+    for family, changes in filter(None, map(zoo_row, published.rows(paper, table))):
+        changes = {name: value for name, value in changes.items() if name not in short}       # see `usual`
+        for seed in seeds:
+            spec = resolve(family, corpus=corpus, scale=scale, seed=seed, set=changes)
+            found[spec.id] = spec
+    return list(found.values())

@@ -1,4 +1,4 @@
-"""The first paper's Table 1 beside our runs: side by side, in order, claim by claim."""
+"""The first paper's Table 1 and our runs: where its numbers come from, in which order, claim by claim."""
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
@@ -7,50 +7,11 @@ from ceae_core import zoo
 from ceae_core.errors import CeaeError
 from ceae_core.manifest import COMPLETE
 from ceae_core.report import published
-from ceae_core.report.compare import DASH_NOTE, by_name, run_cell, summary
-from ceae_core.report.results import LABELS, Result, matching, zoo_row
-from ceae_core.report.tables import Cell, Table
+from ceae_core.report.results import Result, matching, zoo_row
+from ceae_core.report.tables import Table
 
 MOST_PAIRS = 6              # of those ordered differently, in a cell
 REC, IW, KL = "rec_nats_per_sentence", "nll_iw_nats", "kl_nats"
-
-
-def with_paper(paper: str, table: int, cells: Sequence[tuple[str, str]], recorded: Sequence[Result],
-               built: Sequence[Result], metrics: Sequence[str], caption: str, name: str) -> Table:
-    """Every row of a published table with its `cells` (dataset, metric), then `metrics` of recorded and built runs.
-
-    A row that the zoo does not have yet says so; a run that is not recorded shows as "not recorded".  Raises CeaeError
-    when the zoo has the row and this build did not train it.
-    """
-    rows = []
-    for key in published.rows(paper, table):
-        _, _, model, variant = key.split(":")
-        row: dict = {"model": f"{model} ({variant})" if variant else model}
-        for dataset, metric in cells:
-            printed = published.cell(key, dataset, metric)
-            row[f"published | {dataset} {metric} ({printed.unit.split('/')[0]})"] = Cell(
-                printed.value, f"{printed.value:g}" if printed.value % 1 else f"{printed.value:.1f}",
-                printed.citation, strong=printed.bold)
-        for source, results in (("recorded", recorded), ("this build", built)):
-            group = matching(key, results)
-            if source == "this build" and zoo_row(key) and not group:
-                raise CeaeError(f"{key}: the zoo has this row but the chapter asked for no run of it")
-            lacking = Cell(None, "not yet" if zoo_row(key) is None else "not recorded")
-            by_name(group)                              # refuses what must not be averaged
-            corpus = _where(results)
-            for metric in metrics:
-                row[f"{source}{corpus} | {LABELS[metric]}"] = summary(group, metric) if group else lacking
-        row["this build" + _where(built) + " | run"] = run_cell(matching(key, built))
-        rows.append(row)
-    sources = (f"Published: {published.CITATIONS[paper]}, Table {table}; bold as there. Not yet: the zoo does not have "
-               "this family; not recorded: it has, but there is no recorded run.")
-    return Table(rows, caption, [sources, DASH_NOTE], name)
-
-
-def _where(results: Sequence[Result]) -> str:
-    """Corpus and scale that results share."""
-    places = {f", {r.corpus} at {r.scale}" for r in results}
-    return places.pop() if len(places) == 1 else ""
 
 
 # Rows that both papers print: of CEAE Table 1 and of CLVM Table 2

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 MISSING = "–"
+BLANK = "\u00a0"            # text of a cell about which its row has already said why it is empty
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")     # a spreadsheet would compute a text that begins so
 
 

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from ceae_core import zoo
 from ceae_core.errors import CeaeError
 from ceae_core.execute import ensure
 from ceae_core.report import codes, composition, notes, results, samples, truth
@@ -67,13 +68,32 @@ def test_notes_speak_only_where_there_is_something_to_say():
 
 
 def test_composition_tables():
-    assert {row["family"] for row in composition.families_table().rows} >= {"vae", "ceae", "lstm-lm"}
-    options = {row["option"]: row for row in composition.options_table().rows}
-    assert options["gamma"]["bn-vae"].text == "0.7" and options["gamma"]["ceae"].value is None
-    assert options["c0"]["ceae"].text == "auto"
     assert {row["choice"]: row["bn"].text for row in composition.stacks_table().rows}["encoder_init"] == "PyTorch's"
     rows = {row["setting"]: row for row in composition.settings_table(["hidden", "optimiser"]).rows}
     assert rows["hidden"]["quick"].value == 128 and rows["optimiser"]["paper"].text == "sgd"
+
+
+def test_the_zoo_table_names_every_part_of_a_family():
+    rows = {row["family"].value: row for row in composition.families_table().rows}
+    assert list(rows) == list(zoo.FAMILIES)
+    assert rows["cvae"]["with"] == "Critics" and rows["sa-vae"]["with"] == "Refinement"
+    assert rows["vae"]["with"] is None and rows["rae"]["with"] == "fit_prior"
+    assert rows["cvae"]["loss besides Rec"] == "dual × warmup, contrast × contrast_weight"
+    assert rows["bn-vae"]["differs in"] == "norm=batch, gamma=0.7" and rows["vae"]["differs in"] is None
+    assert rows["bn-vae"]["published rows"] == "CEAE 1 (0.6, 0.7), 3 (0.6)"
+    assert rows["cvae+-mi"]["published rows"] == "CLVM 1, 2, 4, 7 (dropout, swap)"
+    assert rows["lstm-lm"]["posterior"] is None and rows["fb-total"]["published rows"] is None
+
+
+def test_the_options_table_has_every_option_of_every_family_once():
+    rows = composition.options_table().rows
+    shown = [(row["option"], family) for row in rows for family in row["in"].split(", ")]
+    assert sorted(shown) == sorted((option, name) for name, family in zoo.FAMILIES.items()
+                                   for option in family.defaults())
+    found = {(row["option"], row["default"]): row for row in rows}
+    assert found["gamma", "0.7"]["in"] == "bn-vae" and "vae" in found["gamma", "none"]["in"].split(", ")
+    assert found["c0", "auto"]["declared by"] == "decaying_noise"
+    assert found["encoder_sign", "paper"]["declared by"] == "Dual"
 
 
 def test_identities_stop_the_build_when_they_fail(monkeypatch, runs):

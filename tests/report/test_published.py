@@ -26,6 +26,29 @@ def test_table_1_is_complete():
     assert published.rows("ceae", 1)[0] == "ceae:1:LSTM-LM:" and published.rows("ceae", 1)[-1] == "ceae:1:CEAE:"
 
 
+@pytest.mark.parametrize("table, rows", [(1, 10), (2, 7), (3, 4), (7, 2)])
+def test_tables_of_the_second_paper_are_complete(table, rows):
+    frame = published.load("clvm", table)
+    assert len(frame) == rows * 5 * frame["dataset"].nunique() and frame["row"].nunique() == rows
+    assert list(dict.fromkeys(frame["metric"])) == ["-ELBO", "PPL", "KL", "MI", "AU"]
+    assert dict(zip(frame["metric"], frame["direction"], strict=True)) == {
+        "-ELBO": "min", "PPL": "min", "KL": "max", "MI": "max", "AU": "max"}
+
+
+def test_tables_that_repeat_a_model_repeat_its_numbers():
+    """What Tables 3 and 7 call the default is the row of Table 1."""
+    for one, other in (("clvm:1:cVAE:", "clvm:3:cVAE:contrast_on=z"),
+                       ("clvm:1:cVAE_MI:", "clvm:3:cVAE_MI:contrast_on=z"),
+                       ("clvm:1:cVAE+_MI:", "clvm:7:cVAE+_MI:augmentation=dropout")):
+        for metric in ("-ELBO", "PPL", "KL", "MI", "AU"):
+            assert published.cell(one, "PTB", metric).value == published.cell(other, "PTB", metric).value
+
+
+def test_titles_are_readable():
+    assert published.title("clvm:1:iVAE_MI:") == "iVAE_MI"
+    assert published.title("ceae:1:FB:free_bits=4") == "FB (free bits 4)"
+
+
 def test_a_cell():
     cell = published.cell("ceae:1:BN-VAE:gamma=0.7", "Yahoo", "Rec")
     assert (cell.value, cell.unit, cell.direction, cell.bold) == (318.6, "nats/sentence", "min", False)
@@ -57,6 +80,6 @@ def test_a_damaged_file_is_refused(tmp_path, monkeypatch, change, word):
 
 
 def test_all_tables_load():
-    assert len(published.tables()) == 5
+    assert len(published.tables()) == 7
     for paper, table in published.tables():
         assert len(published.load(paper, table)) > 0

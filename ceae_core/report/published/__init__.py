@@ -92,6 +92,12 @@ def cell(row: str, dataset: str, metric: str) -> Published:
                      f"{CITATIONS[paper]}, Table {table}")
 
 
+def title(row: str) -> str:
+    """How a page calls the row of a key: the model, its variant in brackets."""
+    _, _, model, variant = row.split(":")
+    return f"{model} ({variant.replace('_', ' ').replace('=', ' ')})" if variant else model
+
+
 def table_of(row: str) -> tuple[str, int]:
     """Paper and table number that a row's key names.  Raises CeaeError for a malformed key."""
     parts = row.split(":")
