@@ -103,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     measured.add_argument("name", metavar="RUN")
     measured.add_argument("--iw-samples", type=int, help="S of the importance-weighted bound")
     measured.add_argument("--iw-sentences", type=int, help="test sentences of that bound")
+    measured.add_argument("--iw-refine", type=int, help="gradient steps per sentence for a refined proposal; 0: none")
     measured.add_argument("--data", metavar="DIR", help="folder where the files of its corpus are now")
     measured.add_argument("--device", default="auto")
 
@@ -157,14 +158,14 @@ def _zoo(options: argparse.Namespace) -> None:
                      "settings": dict(row.settings),
                      "paper_rows": {key: dict(value) for key, value in row.rows.items()}}
               for name, row in FAMILIES.items()}
-    lines = []
+    lines, width = [], max(map(len, FAMILIES))
     for name, row in FAMILIES.items():
-        lines.append(f"{name:10} {row.title} [{', '.join(row.cite)}]")
+        lines.append(f"{name:{width}} {row.title} [{', '.join(row.cite)}]")
         known = ", ".join(f"{k}={v}".lower() for k, v in row.defaults().items())
-        lines.append(f"{'':10} options: {known or 'none'}")
-        rows = [key.rstrip(":") + (f"  (--set {' '.join(f'{k}={v}' for k, v in change.items())})" if change else "")
+        lines.append(f"{'':{width}} options: {known or 'none'}")
+        rows = [key.rstrip(":") + (f"  ({' '.join(f'--set {k}={v}' for k, v in change.items())})" if change else "")
                 for key, change in row.rows.items()]
-        lines += [f"{'':10} {'rows:   ' if i == 0 else '        '} {text}" for i, text in enumerate(rows)]
+        lines += [f"{'':{width}} {'rows:   ' if i == 0 else '        '} {text}" for i, text in enumerate(rows)]
     _print(options, {"families": result}, lines)
 
 
@@ -234,8 +235,8 @@ def _metric_lines(metrics: dict[str, Any]) -> list[str]:
 def _measure(options: argparse.Namespace) -> None:
     from ceae_core.execute import remeasure
     run = _store(options).find(options.name)
-    metrics = remeasure(run, iw_samples=options.iw_samples, iw_sentences=options.iw_sentences, data=options.data,
-                        device=options.device)
+    metrics = remeasure(run, iw_samples=options.iw_samples, iw_sentences=options.iw_sentences,
+                        iw_refine=options.iw_refine, data=options.data, device=options.device)
     _print(options, {"run": run.id, "metrics": metrics}, [f"run {run.id}", *_metric_lines(metrics)])
 
 

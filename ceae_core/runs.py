@@ -36,7 +36,7 @@ from ceae_core.progress import say
 from ceae_core.spec import RunSpec
 
 QUARANTINE = "quarantine"
-IS_RUN = re.compile(r"[a-z0-9-]+-s-?[0-9]+-[0-9a-f]{12}")       # names of run folders; the store touches no others
+IS_RUN = re.compile(r"[a-z0-9+-]+-s-?[0-9]+-[0-9a-f]{12}")       # names of run folders; the store touches no others
 
 
 class Busy(CeaeError):

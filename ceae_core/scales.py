@@ -21,8 +21,8 @@ class Scale:
 
 # DEVIATION(ceae:A.4): below `paper`, trainings are too short for SGD that is halved from epoch 15 on; they use Adam
 # with a rate that falls to 0 over the second half, and random batches, whose statistics suit batch norm.
-# DEVIATION(ceae:4.3): below `paper` the semi-amortised VAE takes one or two long steps instead of twenty, the aggressive
-# encoder at most a few, and both see the data half as often: one step of theirs costs three to six of the others'.
+# DEVIATION(ceae:4.3): below `paper` the semi-amortised VAE takes one or two long steps instead of twenty and the
+# aggressive encoder at most a few; above `smoke` both see the data half as often, for a step of theirs costs several.
 SCALES: dict[str, Scale] = {
     "smoke": Scale(
         "seconds: do all parts work? Numbers mean nothing.",

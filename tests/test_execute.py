@@ -106,10 +106,11 @@ def test_divergence_is_kept_and_not_tried_again(small, log, tmp_path: Path, monk
         remeasure(run, device="cpu")
 
 
-def test_a_finite_loss_with_infinite_perplexity_has_diverged(small, tmp_path: Path) -> None:
-    run = obtain(small(optimiser="sgd", lr=5, clip=50, batch_size=16), Store(tmp_path), device="cpu")
+def test_a_finite_loss_with_infinite_perplexity_has_diverged(small, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("ceae_core.measure.likelihood.perplexity", lambda nats, lengths: float("inf"))
+    run = obtain(small(), Store(tmp_path), device="cpu")
     assert max(row["valid_rec_nats_per_sentence"] for row in run.history) < float("inf")
-    assert run.status == DIVERGED and run.metrics == {} and "not finite" in run.record["reason"]
+    assert run.status == DIVERGED and run.metrics == {} and "ppl_word is not finite" in run.record["reason"]
 
 
 def test_ensure_trains_what_is_missing_and_names_all_that_fails(small, log, tmp_path: Path) -> None:
@@ -324,4 +325,5 @@ def test_environment_names_what_a_number_rests_on() -> None:
 
 def test_status_complete_has_all_metrics(small, tmp_path: Path) -> None:
     run = obtain(small("vae"), Store(tmp_path), device="cpu")
-    assert run.status == COMPLETE and None not in run.metrics.values()
+    absent = {name for name, value in run.metrics.items() if value is None}
+    assert run.status == COMPLETE and all(any(mark in name for mark in ("dual", "exact", "dv")) for name in absent)

@@ -48,8 +48,8 @@ def info_nce(anchors: torch.Tensor, positives: torch.Tensor, temperature: float,
 
 
 def view_contrast(context, *, contrast_on: str = "z", contrast_temperature: float = 0.05) -> torch.Tensor:
-    """The contrast of two views of each sentence by their codes (`contrast_on="z"`) or sentence vectors ("h"), nats (B,)
-    (clvm, eq. 10 and Table 3).  Raises CeaeError for another place."""
+    """The contrast of two views of each sentence, of their codes (`contrast_on="z"`) or sentence vectors ("h"), nats
+    (B,) (clvm, eq. 10 and Table 3).  Raises CeaeError for another place."""
     if contrast_on not in ("z", "h"):
         raise CeaeError(f"contrast_on: unknown value {contrast_on!r}; choose z or h")
     # DEVIATION(clvm:3.3): the temperature is not given; 0.05 is that of SimCSE, which the paper follows.

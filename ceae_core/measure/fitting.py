@@ -135,7 +135,7 @@ def match(model: TextAutoencoder, coded: Sequence[Coded], start: Proposal, frame
 
     Nearest means the smallest mean KL(p(z|x) || r(z|x)).  S = `samples` codes from `start` with their importance
     weights stand in for the true posteriors; r is their regression on mu, with the covariance that it leaves (the wake
-    phase of bornschein2015reweighted, sec. 2.3, in closed form), all in the coordinates of `frame`.
+    phase of bornschein2015reweighted, in closed form), all in the coordinates of `frame`.
     """
     mus, means, second = [], [], 0.0
     for batch, z, weights in weigh(model, coded, start, samples, seed, "fit", *purpose):
@@ -160,5 +160,9 @@ def _factor(kind: str, slope: torch.Tensor, cov_z: torch.Tensor, cov_z_mu: torch
             ) -> torch.Tensor:
     """Lower triangular L with L L^T = the covariance of z - A mu, of an affine fit its diagonal."""
     left = cov_z - slope @ cov_z_mu.T - cov_z_mu @ slope.T + slope @ cov_mu @ slope.T
-    left.diagonal().add_(SMALLEST * left.diagonal().mean())
-    return left.diagonal().sqrt().diag() if kind == "affine" else torch.linalg.cholesky(left)
+    values, vectors = torch.linalg.eigh((left + left.T) / 2.0)
+    floor = SMALLEST * values.abs().max()               # rounding may leave directions without variance below zero
+    if kind == "affine":
+        return left.diagonal().clamp(min=floor).sqrt().diag()
+    upper = torch.linalg.qr((vectors * values.clamp(min=floor).sqrt()).T, mode="r").R
+    return (upper * upper.diagonal().sign().unsqueeze(-1)).T
