@@ -1,5 +1,6 @@
 """What only the oracle corpus has: the true -log p of the very sentences on which a model was measured."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,11 +24,15 @@ LONGEST = 30                # words; a sentence of the grammar has at most 20
 
 @dataclass(frozen=True)
 class Floor:
-    """Mean true -log p in nats per sentence: no model that does not see the sentence can have less, on average."""
+    """Mean true -log p in nats per sentence: no model that does not see the sentence can have less, on average.
+
+    Where nobody knows the truth, `language_model` gives the same numbers of a model, which others may fall below.
+    """
 
     test: float             # all test sentences
     first: float            # those of the importance-weighted bound
-    valid: float
+    valid: float = math.nan
+    name: str = "truth"     # whose -log p it is
 
 
 def floor(run: Run) -> Floor | None:
@@ -39,6 +44,18 @@ def floor(run: Run) -> Floor | None:
     nats = {name: np.array([-grammar.log_prob(s) for s in splits[name].sentences]) for name in ("test", "valid")}
     return Floor(float(nats["test"].mean()), float(nats["test"][:run.spec.settings.iw_sentences].mean()),
                  float(nats["valid"].mean()))
+
+
+def language_model(results: Sequence[Result]) -> Floor | None:
+    """The exact -log p by the LSTM language model among `results`, mean over seeds; None where there is none.
+
+    Numbers of other models on the same sentences become comparable by it, whichever sentences they are.
+    """
+    found = [r for r in results if r.is_row("lstm-lm", {}) and r.status == COMPLETE]
+    if not found:
+        return None
+    test, first = (float(np.mean([r.metric(key) for r in found])) for key in ("nelbo_nats_per_sentence", "nll_iw_nats"))
+    return Floor(test, first, name="language model")
 
 
 def excess(results: Sequence[Result], where: Floor, metric: str) -> dict[str, list[float]]:

@@ -87,7 +87,7 @@ def test_equal_codes_give_a_number_and_no_push():
 
 
 def test_a_sentence_twice_in_a_batch_ends_the_training_with_the_printed_estimator_only(tmp_path):
-    """Text as it is has repeated sentences; that the paper's direct implementation failed needs no other reason."""
+    """Text as it is has repeated sentences, whose distance is 0: one way in which a direct implementation fails."""
     for split in ("train", "valid", "test"):
         lines = [f"a b c {n} ." for n in range(12)] * (2 if split == "train" else 1)
         (tmp_path / f"{split}.txt").write_text("\n".join(lines) + "\n")

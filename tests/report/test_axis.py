@@ -8,7 +8,7 @@ import pytest
 
 from ceae_core import zoo
 from ceae_core.corpora import oracle
-from ceae_core.report import axis, published
+from ceae_core.report import axis, published, truth
 from ceae_core.report.figures import curves
 from ceae_core.report.truth import Floor
 
@@ -192,3 +192,18 @@ def test_the_truth_of_the_first_sentences():
     assert axis.truth_of(run, 5) == pytest.approx(np.mean([-oracle.default().log_prob(s) for s in sentences[:5]]))
     run.spec.corpus = "ptb"
     assert axis.truth_of(run, 5) is None
+
+
+def test_the_language_model_takes_the_place_of_an_unknown_truth(some):
+    """The same sentences for both numbers; it is in the table as itself, not a second time."""
+    origin = truth.language_model(some)
+    assert (origin.test, origin.first, origin.name) == (12.0, 11.0, "language model")
+    table = axis.table(some, origin, "c", "n")
+    above = {row["family"]: row["valid bound | above the language model (nats)"] for row in table.rows}
+    assert above == {"lstm-lm": 0.0, "vae": 1.0, "ivae-mi": 2.0, "ae": 3.0}
+    assert axis.dots(some, origin)["by the formula, a bound"]["lstm-lm"] == [0.0]
+    assert "language model's" in axis.picture(some, origin).figure.axes[0].get_xlabel()
+
+
+def test_without_a_complete_language_model_there_is_no_such_origin(some, result):
+    assert truth.language_model([*some[:3], result("lstm-lm", status="diverged")]) is None
