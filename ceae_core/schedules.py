@@ -93,11 +93,17 @@ def decaying_noise(clock: Clock, *, c0: float | None = None, t_max: int = 10) ->
     return c0 / clock.epoch if clock.epoch <= t_max else 0.0
 
 
-def capacity_noise(lengths: np.ndarray, latent: int, slack: float = 5.0) -> float:
-    """c_0 from (1 + 1/c_0^2)^(P/2) = slack * S, S the number of text segments of the corpus (ceae, sec. A.1).
-
-    `lengths` (N,) counts the words of each training sentence, without the end symbol: S = sum n(n-1)/2.  `latent` is P.
-    """
+def segments(lengths: np.ndarray) -> float:
+    """S = sum n(n-1)/2, the text segments of two words or more in sentences of so many words (N,) (ceae, sec. A.4)."""
     n = np.asarray(lengths, dtype=np.float64)
-    segments = max(float((n * (n - 1) / 2).sum()), 1.0)
-    return float(1.0 / np.sqrt(np.expm1(np.log(slack * segments) * 2.0 / latent)))
+    return float((n * (n - 1) / 2).sum())
+
+
+def segment_noise(count: float, latent: int, slack: float = 5.0) -> float:
+    """c_0 from (1 + 1/c_0^2)^(P/2) = slack * S for S = `count` text segments and P = `latent` (ceae, sec. A.4)."""
+    return float(1.0 / np.sqrt(np.expm1(np.log(slack * max(count, 1.0)) * 2.0 / latent)))
+
+
+def capacity_noise(lengths: np.ndarray, latent: int, slack: float = 5.0) -> float:
+    """`segment_noise` for training sentences of so many words (N,), the end symbol not counted."""
+    return segment_noise(segments(lengths), latent, slack)

@@ -21,6 +21,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "h")
 GREY = "#555555"
 WIDTH = 7.2                 # inches; all figures fill the column of a page
 RESOLUTION = 160            # dots per inch
+COUNTED = ("epoch", "member")           # what an axis shows in whole numbers
 LINEAR = 10.0               # a symmetric logarithmic axis is linear from minus this to this
 STYLE = {
     "font.size": 10, "axes.titlesize": 10.5, "axes.titleweight": "bold", "axes.titlelocation": "left",
@@ -125,7 +126,7 @@ def curves(panels: Sequence[Panel], columns: int = 2, height: float = 2.9, same_
             ax.set_ylim(bottom=max(panel.lowest, ax.get_ylim()[0]))
         inner = same_y and ax.get_subplotspec().colspan.start > 0
         ax.set(title=panel.title, xlabel=panel.x, ylabel="" if inner else panel.y)
-        if panel.x == "epoch":
+        if panel.x in COUNTED:
             ax.set_xticks(sorted({x for line in panel.lines for x in line.x if x == int(x)}))
     for ax in axes[len(panels):]:
         ax.remove()
