@@ -1,5 +1,6 @@
 """The `ceae` command: what it prints where, its exit status, and one clear line for everything that can go wrong."""
 
+import csv
 import json
 import os
 import re
@@ -207,6 +208,23 @@ def test_runs_record(ceae, trained: Path, tmp_path: Path) -> None:
     assert content["metrics"]["kl_nats"] > 0 and "source" not in content["spec"]
 
 
+def test_report_prints_every_table_and_writes_it(ceae, tmp_path: Path) -> None:
+    said = ceae("report", "--csv", "report.csv")
+    items = ceae("report", "--json").json["items"]
+    assert said.status == 0 and said.err == "" and len(items) == 25
+    assert max(map(len, said.out.splitlines())) <= 100
+    assert all(f", {item['item']} " in said.out and item["verdict"] in said.out for item in items)
+    with open(tmp_path / "report.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["verdict"] for row in rows] == [item["verdict"] for item in items]
+    assert [row["lesson"] for row in rows] == [item["lesson"] for item in items]
+    ran = next(item for item in items if item["runs"])
+    assert {"says", "holds", "shown"} == set(ran["checks"][0]) and ran["run"] and ran["chapter"]
+    counts = ceae("report", "--json").json["counts"]
+    assert sum(counts.values()) == 25 and all(
+        counts[verdict] == sum(item["verdict"] == verdict for item in items) for verdict in counts)
+
+
 # own text ----------------------------------------------------------------------------------------------------------
 
 PROSE = """The sea was calm that morning, and nobody in the village expected a visitor. {0} The boats lay on the sand.
@@ -317,6 +335,7 @@ ERRORS = {      # what was typed -> words of the one line that answers
     "no length": (["sample", "vae", "--max-length", "0", "--runs", "{trained}"], "--max-length"),
     "out in no folder": (["sample", "vae", "--out", "no/f", "--runs", "{trained}"], "--out no/f: cannot be written"),
     "out is a folder": (["sample", "vae", "--out", ".", "--runs", "{trained}"], "--out .: cannot be written"),
+    "report in no folder": (["report", "--csv", "no/f"], "--csv no/f: cannot be written"),
     "no weights": (["measure", "vae", "--iw-samples", "0", "--runs", "{trained}"], "iw_samples: must be at least 1"),
     "measure on no device": (["measure", "vae", "--device", "x", "--runs", "{trained}"], "device: 'x'"),
     "unknown action": (["runs", "burn"], "burn.*prune"),
@@ -384,5 +403,5 @@ def test_data_lists_the_corpora(ceae) -> None:
 
 def test_version_and_help(ceae) -> None:
     assert ceae("--version").out.strip()
-    for command in ("zoo", "data", "train", "measure", "sample", "runs"):
+    for command in ("zoo", "data", "train", "measure", "sample", "runs", "report"):
         assert ceae(command, "--help").status == 0

@@ -61,40 +61,46 @@ def kinds() -> dict[str, str]:
             for row in published.rows("clvm", 1) if zoo_row(row)}
 
 
-def values(results: Sequence[Result], metric: str, measured: str) -> dict[str, float]:
-    """Model of Table 1 -> mean over complete seeds of `metric` (PPL, KL or MI; PPL as nats per sentence, which gives
-    the same order), as the paper measures or by a valid measure; models without it are left out."""
+def key_of(row: str, metric: str, measured: str) -> str:
+    """Which measure of our runs stands for `metric` (PPL, KL or MI) of a published row of the zoo; for PPL it is in
+    nats per sentence, which gives the same order."""
     (dual, closed), valid = KEYS[metric]
+    return valid if measured == VALID else dual if family(zoo_row(row)[0]).critics else closed
+
+
+def values(results: Sequence[Result], metric: str, measured: str) -> dict[str, float]:
+    """Model of Table 1 -> mean over complete seeds of `metric`, as the paper measures or by a valid measure (see
+    `key_of`); models without it are left out."""
     out = {}
-    for row in published.rows("clvm", 1):
+    for row in filter(zoo_row, published.rows("clvm", 1)):
         found = [r for r in largest(matching(row, results)) if r.status == COMPLETE]
-        key = valid if measured == VALID else dual if kinds().get(row) == "critics" else closed
-        numbers = [r.metric(key) for r in found]
+        numbers = [r.metric(key_of(row, metric, measured)) for r in found]
         if numbers and None not in numbers:
             out[_model(row)] = sum(numbers) / len(numbers)
     return out
 
 
 def _model(row: str) -> str:
-    return row.removeprefix("clvm:1:")
+    return row.split(":", 2)[2]
 
 
-def _title(model: str) -> str:
+def title(model: str) -> str:
+    """How a page calls a model of the second paper."""
     return published.title(f"clvm:1:{model}")
 
 
-def verdict(claim: Claim, numbers: Mapping[str, float]) -> Cell:
+def verdict(claim: Claim, numbers: Mapping[str, float], same: float = SAME) -> Cell:
     """Yes, or no with the number of pairs that contradict (which: tooltip); a dash when a number is missing.
 
-    Numbers closer than SAME contradict nothing and support nothing.
+    Numbers closer than `same` contradict nothing and support nothing.
     """
     if any(name not in numbers for pair in claim.pairs for name in pair):
         return Cell(None, title="not all runs are there")
     sign, count = 1 if claim.metric == "PPL" else -1, len(claim.pairs)
     excess = {(a, b): sign * (numbers[a] - numbers[b]) for a, b in claim.pairs}
     against, equal = ([pair for pair, e in excess.items() if test(e)]
-                      for test in (lambda e: e >= SAME, lambda e: abs(e) < SAME))
-    which = "; ".join(f"{_title(a)} {numbers[a]:.2f}, {_title(b)} {numbers[b]:.2f}" for a, b in against or equal)
+                      for test in (lambda e: e >= same, lambda e: abs(e) < same))
+    which = "; ".join(f"{title(a)} {numbers[a]:.2f}, {title(b)} {numbers[b]:.2f}" for a, b in against or equal)
     if against:
         return Cell("no", f"no: {len(against)} of {count} pairs" if count > 1 else "no", which)
     if equal:
@@ -136,14 +142,13 @@ def distances(results: Sequence[Result], floor: Floor | None) -> dict[str, dict[
 
 def axis(results: Sequence[Result], floor: Floor | None) -> Picture:
     """The three numbers of each row of Table 1 on one axis, logarithmic far from the truth."""
-    unit = "nats per sentence" + ("" if floor is None else " above the true −log p of the same sentences")
-    return one_axis(distances(results, floor), unit, None if floor is None else "truth",
-                    linear=None if floor is None else LINEAR)
+    unit = "nats per sentence" + ("" if floor is None else f" above the {floor.name}'s −log p of the same sentences")
+    return one_axis(distances(results, floor), unit, floor and floor.name, linear=None if floor is None else LINEAR)
 
 
 def axis_table(results: Sequence[Result], floor: Floor | None) -> Table:
     """The numbers behind `axis`, means over complete seeds."""
-    unit = "nats" if floor is None else "nats above the truth"
+    unit = "nats" if floor is None else f"nats above the {floor.name}"
     columns = distances(results, floor)
     rows = [{"model": model, **{f"{label} ({unit})": sum(found[model]) / len(found[model]) if found[model] else None
                                 for label, found in columns.items()}} for model in columns["IW bound"]]

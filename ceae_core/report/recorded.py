@@ -6,7 +6,7 @@ from typing import Any
 
 from ceae_core.errors import CeaeError
 from ceae_core.files import write_atomic
-from ceae_core.manifest import COMPLETE
+from ceae_core.manifest import COMPLETE, DIVERGED
 from ceae_core.runs import Run
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
@@ -14,12 +14,13 @@ KEPT_SAMPLES = 20           # sentences per decoding rule
 
 
 def record(run: Run, results: Path = RESULTS) -> Path:
-    """Write spec, metrics, history, provenance and a few samples of a complete run; returns the file.
+    """Write spec, metrics, history, provenance and a few samples of a finished run; returns the file.
 
-    Raises CeaeError for a run that is not complete.
+    A run that diverged is recorded too, without metrics: a table over seeds has to count it.  Raises CeaeError for a
+    run whose training is not finished.
     """
-    if run.status != COMPLETE:
-        raise CeaeError(f"run {run.id}: only complete runs are recorded, this one is {run.status}")
+    if run.status not in (COMPLETE, DIVERGED):
+        raise CeaeError(f"run {run.id}: only finished runs are recorded, this one is {run.status}")
     folder = results / run.spec.corpus
     folder.mkdir(parents=True, exist_ok=True)
     content = {"id": run.id, "spec": run.spec.identity(), **run.record, "history": run.history,
