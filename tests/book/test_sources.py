@@ -22,6 +22,13 @@ def test_every_notebook_is_listed_once():
     assert sorted(CHAPTERS) == sorted(path.stem for path in BOOK.sources.glob("*.ipynb"))
 
 
+def test_the_first_page_lists_every_chapter_in_order():
+    intro = nbformat.read(BOOK.source(CHAPTERS[0]), as_version=4)
+    found = [line.split("`")[1] for cell in intro.cells for line in cell.source.splitlines()
+             if line.startswith("| {doc}`")]
+    assert found == CHAPTERS[1:]
+
+
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_no_outputs_and_valid(chapter):
     notebook = nbformat.read(BOOK.source(chapter), as_version=4)
