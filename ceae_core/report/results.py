@@ -6,9 +6,10 @@ from typing import Any
 
 from ceae_core import scales, zoo
 from ceae_core.errors import CeaeError
+from ceae_core.execute import MEASURES_VERSION, ensure
 from ceae_core.manifest import COMPLETE
 from ceae_core.report import published, recorded
-from ceae_core.runs import Run
+from ceae_core.runs import Run, Store
 from ceae_core.spec import RunSpec, Settings, resolve
 
 ROW_SETTINGS = ("stack", "encoder_dropout", "skip")     # settings that tell rows of one family apart
@@ -136,6 +137,23 @@ def of(runs: Iterable[Run]) -> list[Result]:
 def load_recorded(corpus: str, scale: str | None = None) -> list[Result]:
     """The recorded runs of a corpus, of one scale or of all; an empty list when there are none."""
     return [Result._made(c["id"], c["spec"], c, c["history"]) for c in recorded.load(corpus, scale)]
+
+
+def obtain(specs: Iterable[RunSpec], *, device: str = "auto", retrain: bool = False, store: Store | None = None,
+           ) -> list[Result]:
+    """One result for each spec: of a run of this machine, else recorded with the project, else trained now.
+
+    Recordings by another version of the measures do not count; with `retrain` none does.
+    """
+    specs, store = list(specs), store or Store()
+    places = {spec.corpus for spec in specs} & {path.name for path in recorded.RESULTS.iterdir()}
+    known = {c["id"]: Result._made(c["id"], c["spec"], c, c["history"])
+             for place in places if not retrain
+             for c in recorded.load(place) if c["measures_version"] == MEASURES_VERSION}
+    known = {key: result for key, result in known.items() if key not in store.ids()}
+    runs = ensure([spec for spec in specs if spec.id not in known], store, device=device)
+    found = known | {run.id: Result.of(run) for run in runs}
+    return [found[spec.id] for spec in specs]
 
 
 def zoo_row(key: str) -> tuple[str, Mapping[str, Any]] | None:

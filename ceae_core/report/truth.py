@@ -15,6 +15,7 @@ from ceae_core.report.results import Result
 from ceae_core.report.tables import Table
 from ceae_core.runs import Run
 from ceae_core.seeding import derive
+from ceae_core.spec import RunSpec
 
 PRIOR_SAMPLES = 1000
 PPL_NOTE = ("True forward PPL: the grammar's own probability, graded so that one error does not make it infinite. "
@@ -35,14 +36,14 @@ class Floor:
     name: str = "truth"     # whose -log p it is
 
 
-def floor(run: Run) -> Floor | None:
-    """The floor of a run's test and validation sentences; None for a corpus whose probabilities nobody knows."""
-    if run.spec.corpus != "oracle":
+def floor(spec: RunSpec) -> Floor | None:
+    """The floor of the sentences on which runs of `spec` are measured; None where nobody knows the probabilities."""
+    if spec.corpus != "oracle":
         return None
-    splits = run.spec.load_corpus().splits
+    splits = spec.load_corpus().splits
     grammar = oracle.default()
     nats = {name: np.array([-grammar.log_prob(s) for s in splits[name].sentences]) for name in ("test", "valid")}
-    return Floor(float(nats["test"].mean()), float(nats["test"][:run.spec.settings.iw_sentences].mean()),
+    return Floor(float(nats["test"].mean()), float(nats["test"][:spec.settings.iw_sentences].mean()),
                  float(nats["valid"].mean()))
 
 

@@ -48,10 +48,10 @@ def row_of(result):
 
 
 @pytest.fixture
-def run_like():
-    """An object with the attributes of a run that `truth.floor` reads."""
+def spec_like():
+    """An object with the attributes of a spec that `truth.floor` reads."""
     def make(corpus, splits, iw_sentences):
         loaded = SimpleNamespace(splits={name: SimpleNamespace(sentences=s) for name, s in splits.items()})
-        return SimpleNamespace(spec=SimpleNamespace(corpus=corpus, load_corpus=lambda: loaded,
-                                                    settings=SimpleNamespace(iw_sentences=iw_sentences)))
+        return SimpleNamespace(corpus=corpus, load_corpus=lambda: loaded,
+                               settings=SimpleNamespace(iw_sentences=iw_sentences))
     return make

@@ -73,14 +73,14 @@ def test_learning_panels_leave_out_what_a_family_lacks(result):
     assert len(rows) == 5 and rows[0] == {"panel": "Rec", "curve": "vae", "epoch": 1.0, "nats per sentence": 9.0}
 
 
-def test_distance_to_the_truth(result, run_like):
+def test_distance_to_the_truth(result, spec_like):
     from ceae_core.corpora import oracle
     sentences = oracle.default().sample(30, 5).sentences
-    where = truth.floor(run_like("oracle", {"test": sentences, "valid": sentences[:3]}, 10))
+    where = truth.floor(spec_like("oracle", {"test": sentences, "valid": sentences[:3]}, 10))
     exact = [-oracle.default().log_prob(s) for s in sentences]
     assert where.test == pytest.approx(np.mean(exact))
     assert where.first == pytest.approx(np.mean(exact[:10])) and where.valid == pytest.approx(np.mean(exact[:3]))
-    assert truth.floor(run_like("ptb", {}, 1)) is None
+    assert truth.floor(spec_like("ptb", {}, 1)) is None
     runs = [result("vae", seed=1), result("vae", seed=2, status="diverged"), result("ae", nelbo_nats_per_sentence=None)]
     assert truth.excess(runs, where, "nll_iw_nats")["vae"] == [pytest.approx(11.0 - where.first)]
     assert truth.excess(runs, where, "nelbo_nats_per_sentence")["ae"] == []

@@ -6,8 +6,11 @@ import pytest
 
 from ceae_core import scales, zoo
 from ceae_core.errors import CeaeError
-from ceae_core.report import published, results
-from ceae_core.report.results import largest, matching, row_specs, zoo_row
+from ceae_core.execute import ensure
+from ceae_core.report import published, recorded, results
+from ceae_core.report.results import largest, matching, obtain, row_specs, zoo_row
+from ceae_core.runs import Store
+from ceae_core.spec import resolve
 
 
 def test_names_follow_the_papers(result):
@@ -98,3 +101,32 @@ def test_estimates_by_critics_and_exact_values_go_by_one_name_each(result):
 def test_a_setting_that_an_older_record_lacks_has_its_default(result):
     old = replace(result("vae"), settings={})
     assert old.is_row("vae", {}) and old.name == "vae" and not old.is_row("vae", zoo.PAPER_B)
+
+
+def test_own_runs_count_before_recorded_ones_and_only_the_rest_is_trained(tmp_path, monkeypatch):
+    """A recorded number is recognised by a mark; nothing of what is known is trained a second time."""
+    first, second, third = (resolve("lstm-lm", "oracle", "smoke", seed) for seed in (1, 2, 3))
+    away, own, folder = Store(tmp_path / "away"), Store(tmp_path / "own"), tmp_path / "results"
+    monkeypatch.setattr(recorded, "RESULTS", folder)
+    for run in ensure([first, second], away, device="cpu"):
+        path = recorded.record(run, folder)
+        path.write_text(path.read_text().replace('"train_seconds": ', '"train_seconds": 1234'))
+    monkeypatch.setattr(recorded, "load", lambda place, load=recorded.load: load(place, results=folder))
+    ensure([second], own, device="cpu")
+    trained = []
+    monkeypatch.setattr(results, "ensure", lambda specs, *a, **k: trained.extend(specs) or ensure(specs, *a, **k))
+    found = obtain([third, first, second], store=own, device="cpu")
+    assert [r.seed for r in found] == [3, 1, 2] and [r.seconds > 1000.0 for r in found] == [False, True, False]
+    assert trained == [third, second]
+    monkeypatch.setattr(results, "MEASURES_VERSION", results.MEASURES_VERSION + 1)
+    assert obtain([first], store=own, device="cpu")[0].seconds < 1000.0
+
+
+def test_retraining_ignores_what_is_recorded(tmp_path, monkeypatch):
+    spec = resolve("lstm-lm", "oracle", "smoke", 1)
+    asked = []
+    monkeypatch.setattr(results, "ensure", lambda specs, *a, **k: asked.extend(specs) or [])
+    monkeypatch.setattr(recorded, "load", lambda place: pytest.fail("recordings were read"))
+    with pytest.raises(KeyError):
+        obtain([spec], retrain=True, store=Store(tmp_path))
+    assert asked == [spec]
