@@ -14,7 +14,7 @@ BEST = "cVAE+_MI:"
 
 def is_contrastive(row: str) -> bool:
     """Whether a row is one of the paper's own models."""
-    return row.split(":")[2].startswith("cVAE")
+    return published.model_of(row).startswith("cVAE")
 
 
 def change(row: str, other: str, dataset: str, metric: str) -> float:

@@ -54,7 +54,7 @@ def latent_size_of_the_baseline() -> Evidence:
     gamma = published.setting("ceae", "BN-VAE", "gamma_high").value
     rec = published.cell("ceae:1:BN-VAE:gamma=0.7", "Yahoo", "Rec").value
     others = [published.cell(row, "Yahoo", "-ELBO").value for row in published.rows("clvm", 2)
-              if row.split(":")[2] in ("VAE", "betaVAE", "SaVAE", "LagVAE")]
+              if published.model_of(row) in ("VAE", "betaVAE", "SaVAE", "LagVAE")]
     large, small = rec + kl_floor(units, gamma), rec + kl_floor(RELEASED_LATENT, gamma)
     return Evidence(large > 1.3 * max(others) and min(others) - 3 < small < max(others) + 3,
                     f"Published Rec of BN-VAE({gamma:g}) on Yahoo plus the bound: {large:.1f} nats for {units} units, "

@@ -44,7 +44,7 @@ def prices() -> list[Price]:
             for row in published.rows("clvm", table):
                 nelbo, kl = (published.cell(row, dataset, metric).value for metric in ("-ELBO", "KL"))
                 found.setdefault((dataset, nelbo, kl), Price(row, dataset, gain(nelbo, kl, base), kl,
-                                                             row.split(":")[2].startswith(IMPLICIT)))
+                                                             published.model_of(row).startswith(IMPLICIT)))
     return list(found.values())
 
 

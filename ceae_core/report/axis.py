@@ -11,9 +11,9 @@ from ceae_core import zoo
 from ceae_core.corpora import oracle
 from ceae_core.manifest import COMPLETE
 from ceae_core.report import published
-from ceae_core.report.compare import DASH_NOTE, SHARES_NOTE, by_name, run_cell, summary
+from ceae_core.report.compare import DASH_NOTE, SHARES_NOTE, by_name, numbers, run_cell, summary
 from ceae_core.report.figures import Line, Panel, Picture, one_axis
-from ceae_core.report.results import Result, largest, matching, row_specs
+from ceae_core.report.results import Result, largest, matching, row_specs, trained
 from ceae_core.report.table1 import rank_agreement
 from ceae_core.report.tables import Cell, Table
 from ceae_core.report.truth import Floor
@@ -140,8 +140,8 @@ def _truth_row(like: Mapping[str, Any], results: Sequence[Result], floor: Floor)
 
 
 def _mean(group: Sequence[Result], metric: str, missing: float | None = None) -> float | None:
-    values = [r.metric(metric) for r in group if r.status == COMPLETE]
-    return missing if not values or None in values else float(np.mean(values))
+    found = numbers(group, metric)
+    return float(np.mean(found)) if found else missing
 
 
 def dots(results: Sequence[Result], floor: Floor | None) -> dict[str, dict[str, list[float]]]:
@@ -181,7 +181,7 @@ def columns(paper: str, results: Sequence[Result]) -> tuple[dict[str, float], di
     """Published row -> what the paper reports, and the valid bound; means over complete seeds at the largest scale."""
     reported, valid = {}, {}
     for row in published.rows(paper, 1):
-        group = [r for r in largest(matching(row, results)) if r.status == COMPLETE]
+        group = trained(row, results)
         if group:
             reported[row] = float(np.mean([_by_paper(paper, r) for r in group]))
             valid[row] = float(np.mean([r.metric(BOUND) for r in group]))

@@ -2,29 +2,16 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from ceae_core.corpora import table as corpora
 from ceae_core.report import published
 from ceae_core.report.beside import printed
+from ceae_core.report.intervals import Interval
 from ceae_core.report.results import Result, zoo_row
 from ceae_core.report.tables import Cell, Table
 
 HALF_NELBO, HALF_PPL = 0.05, 0.005          # half a unit of the last printed digit of -ELBO and PPL
 CORPUS = {"PTB": "ptb", "Yahoo": "yahoo", "Yelp": "yelp"}       # dataset of a table -> corpus of this project
-
-
-class Interval(NamedTuple):
-    """Values that a rounded number leaves possible."""
-
-    low: float
-    high: float
-
-    def __contains__(self, value: float) -> bool:
-        return self.low <= value <= self.high
-
-    def meets(self, other: "Interval") -> bool:
-        return self.low <= other.high and other.low <= self.high
 
 
 def implied_tokens(nelbo: float, ppl: float) -> Interval:

@@ -29,6 +29,12 @@ def by_name(results: Iterable[Result]) -> dict[str, list[Result]]:
     return groups
 
 
+def numbers(group: Sequence[Result], metric: str) -> list[float]:
+    """The measure of every complete run of a group; empty where the family has no such quantity."""
+    found = [r.metric(metric) for r in group if r.status == COMPLETE]
+    return [] if None in found else found
+
+
 def summary(group: Sequence[Result], metric: str, places: int = 2) -> Cell:
     """A measure over the seeds of a group, its tooltip the ids of the runs; never an average that hides a lost seed."""
     complete = [r for r in group if r.status == COMPLETE]

@@ -30,6 +30,9 @@ class Interval(NamedTuple):
     def __contains__(self, value: object) -> bool:
         return self.low <= value <= self.high
 
+    def meets(self, other: "Interval") -> bool:
+        return self.low <= other.high and other.low <= self.high
+
 
 def percentile_range(values: Sequence[float], level: float = LEVEL) -> Interval:
     """Where the middle `level` of the runs lies: says how much one run varies, and does not shrink with n."""

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ceae_core.manifest import COMPLETE
 from ceae_core.report import published
 from ceae_core.report.compare import DASH_NOTE
 from ceae_core.report.figures import Picture, one_axis
-from ceae_core.report.results import Result, largest, matching, zoo_row
+from ceae_core.report.published import model_and_variant
+from ceae_core.report.results import Result, trained, zoo_row
 from ceae_core.report.tables import Cell, Table
 from ceae_core.report.truth import Floor
 from ceae_core.zoo import family
@@ -73,15 +73,11 @@ def values(results: Sequence[Result], metric: str, measured: str) -> dict[str, f
     `key_of`); models without it are left out."""
     out = {}
     for row in filter(zoo_row, published.rows("clvm", 1)):
-        found = [r for r in largest(matching(row, results)) if r.status == COMPLETE]
+        found = trained(row, results)
         numbers = [r.metric(key_of(row, metric, measured)) for r in found]
         if numbers and None not in numbers:
-            out[_model(row)] = sum(numbers) / len(numbers)
+            out[model_and_variant(row)] = sum(numbers) / len(numbers)
     return out
-
-
-def _model(row: str) -> str:
-    return row.split(":", 2)[2]
 
 
 def title(model: str) -> str:
@@ -112,7 +108,8 @@ def claims(recorded: Sequence[Result], built: Sequence[Result]) -> Table:
     """What the paper's text reads from Table 1, and whether it holds: printed, recorded and built, by both measures."""
     rows = []
     for claim in CLAIMS:
-        printed = {_model(row): published.cell(row, "PTB", claim.metric).value for row in published.rows("clvm", 1)}
+        printed = {model_and_variant(row): published.cell(row, "PTB", claim.metric).value
+                   for row in published.rows("clvm", 1)}
         row = {"claim": claim.text, "published": verdict(claim, printed)}
         for source, results in (("recorded", recorded), ("this build", built)):
             row |= {f"{source} | {measured}": verdict(claim, values(results, claim.metric, measured))
@@ -135,7 +132,7 @@ def distances(results: Sequence[Result], floor: Floor | None) -> dict[str, dict[
     for row in published.rows("clvm", 1):
         for label, key in DOTS.items():
             base = 0.0 if floor is None else floor.first if key == "nll_iw_nats" else floor.test
-            found = [r.metric(key) for r in largest(matching(row, results)) if r.status == COMPLETE]
+            found = [r.metric(key) for r in trained(row, results)]
             out[label][published.title(row)] = [value - base for value in found if value is not None]
     return out
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ceae_core import experiments
 from ceae_core.errors import CeaeError
 from ceae_core.files import write_atomic
 from ceae_core.manifest import COMPLETE, DIVERGED
@@ -28,6 +29,11 @@ def record(run: Run, results: Path = RESULTS) -> Path:
     path = folder / f"{run.id}.json"
     write_atomic(path, json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
     return path
+
+
+def corpora(results: Path = RESULTS) -> list[str]:
+    """Names of the corpora of which runs are recorded, sorted; none where there is no such folder."""
+    return sorted({path.parent.name for path in results.glob("*/*.json")} - {experiments.RESULTS.name})
 
 
 def load(corpus: str, scale: str | None = None, results: Path = RESULTS) -> list[dict[str, Any]]:

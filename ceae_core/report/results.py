@@ -66,6 +66,11 @@ class Result:
         return cls._made(run.id, run.spec.identity(), run.record, run.history)
 
     @classmethod
+    def of_record(cls, content: Mapping[str, Any]) -> "Result":
+        """The result of a recorded run (see `recorded.load`)."""
+        return cls._made(content["id"], content["spec"], content, content["history"])
+
+    @classmethod
     def _made(cls, run_id: str, spec: Mapping, record: Mapping, history: Sequence) -> "Result":
         return cls(run_id, spec["family"], spec["seed"], record["status"], record.get("reason"), spec["corpus"],
                    spec["scale"], spec["settings"], spec["options"], record["metrics"], history,
@@ -136,7 +141,7 @@ def of(runs: Iterable[Run]) -> list[Result]:
 
 def load_recorded(corpus: str, scale: str | None = None) -> list[Result]:
     """The recorded runs of a corpus, of one scale or of all; an empty list when there are none."""
-    return [Result._made(c["id"], c["spec"], c, c["history"]) for c in recorded.load(corpus, scale)]
+    return [Result.of_record(content) for content in recorded.load(corpus, scale)]
 
 
 def obtain(specs: Iterable[RunSpec], *, device: str = "auto", retrain: bool = False, store: Store | None = None,
@@ -146,11 +151,10 @@ def obtain(specs: Iterable[RunSpec], *, device: str = "auto", retrain: bool = Fa
     Recordings by another version of the measures do not count; with `retrain` none does.
     """
     specs, store = list(specs), store or Store()
-    places = {spec.corpus for spec in specs} & {path.name for path in recorded.RESULTS.iterdir()}
-    known = {c["id"]: Result._made(c["id"], c["spec"], c, c["history"])
-             for place in places if not retrain
-             for c in recorded.load(place) if c["measures_version"] == MEASURES_VERSION}
-    known = {key: result for key, result in known.items() if key not in store.ids()}
+    places = set() if retrain else {spec.corpus for spec in specs} & set(recorded.corpora())
+    own = set(store.ids())
+    known = {content["id"]: Result.of_record(content) for place in places for content in recorded.load(place)
+             if content["measures_version"] == MEASURES_VERSION and content["id"] not in own}
     runs = ensure([spec for spec in specs if spec.id not in known], store, device=device)
     found = known | {run.id: Result.of(run) for run in runs}
     return [found[spec.id] for spec in specs]
@@ -174,6 +178,11 @@ def largest(group: Sequence[Result]) -> list[Result]:
     """Those of a group that were made at its largest scale."""
     sizes = [list(scales.SCALES).index(r.scale) for r in group]
     return [r for r, size in zip(group, sizes, strict=True) if size == max(sizes)]
+
+
+def trained(key: str, results: Iterable[Result]) -> list[Result]:
+    """The complete runs of a published row at the largest scale that `results` has of it."""
+    return [r for r in largest(matching(key, results)) if r.status == COMPLETE]
 
 
 def behind(paper: str, table: int, results: Sequence[Result]) -> list[Result]:

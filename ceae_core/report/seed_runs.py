@@ -7,7 +7,7 @@ import numpy as np
 
 from ceae_core.manifest import COMPLETE
 from ceae_core.report import intervals
-from ceae_core.report.compare import by_name, run_cell
+from ceae_core.report.compare import by_name, numbers, run_cell
 from ceae_core.report.figures import Line, Panel
 from ceae_core.report.intervals import Summary
 from ceae_core.report.results import LABELS, Result
@@ -23,12 +23,6 @@ def of_seeds(results: Sequence[Result], families: Sequence[str], wanted: Sequenc
     any), in the order of families and seeds."""
     return sorted((r for r in results if r.family in families and r.is_row(r.family, {})
                    and (wanted is None or r.seed in wanted)), key=lambda r: (families.index(r.family), r.seed))
-
-
-def numbers(group: Sequence[Result], metric: str) -> list[float]:
-    """The measure of every complete run of a group; empty where the family has no such quantity."""
-    found = [r.metric(metric) for r in group if r.status == COMPLETE]
-    return [] if None in found else found
 
 
 def count(group: Sequence[Result], wanted: Sequence[int]) -> Cell:

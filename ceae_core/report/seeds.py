@@ -30,7 +30,7 @@ class Entry:
     @property
     def model(self) -> str:
         """The model without its number: these tables have one variant of each."""
-        return self.row.split(":")[2]
+        return published.model_of(self.row)
 
     @property
     def width(self) -> float:

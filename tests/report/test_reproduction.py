@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ceae_core.book.layout import here
-from ceae_core.report import clusters, published, reproduction
+from ceae_core.report import clusters, published, recorded, reproduction
 from ceae_core.report.ptb import Claim
 from ceae_core.report.reproduction import language, outcome, pictures
 from ceae_core.report.reproduction.outcome import Check, Outcome, Records, verdict
@@ -389,7 +389,7 @@ def test_the_recorded_report_is_shown_in_every_form():
 
 def test_all_that_is_recorded_is_read():
     records = reproduction.recorded()
-    files = [path for path in outcome.RESULTS.glob("*/*.json") if path.parent.name != "experiments"]
+    files = [path for path in recorded.RESULTS.glob("*/*.json") if path.parent.name != "experiments"]
     assert {r.id for r in records.every} == {path.stem for path in files}
     assert all(label == f"{r.corpus} at {r.scale}" for label, group in records.runs.items() for r in group)
     assert pictures.clvm_table5(records).experiments == [t.id for t in records.clusters]

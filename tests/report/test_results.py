@@ -130,3 +130,13 @@ def test_retraining_ignores_what_is_recorded(tmp_path, monkeypatch):
     with pytest.raises(KeyError):
         obtain([spec], retrain=True, store=Store(tmp_path))
     assert asked == [spec]
+
+
+def test_corpora_with_recorded_runs(tmp_path):
+    """Experiments lie beside them and are no runs; a copy of the package without results has none."""
+    assert recorded.corpora(tmp_path / "absent") == []
+    for place in ("ptb", "oracle", "experiments"):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "one.json").write_text("{}")
+    (tmp_path / "empty").mkdir()
+    assert recorded.corpora(tmp_path) == ["oracle", "ptb"]

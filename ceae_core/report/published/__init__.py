@@ -172,8 +172,18 @@ def _source(row: str) -> str:
 
 def title(row: str) -> str:
     """How a page calls the row of a key: the model, its variant in brackets."""
-    _, _, model, variant = row.split(":")
+    model, variant = model_and_variant(row).split(":")
     return f"{model} ({variant.replace('_', ' ').replace('=', ' ')})" if variant else model
+
+
+def model_and_variant(row: str) -> str:
+    """What the key of a row says behind paper and table: "model:variant", which is the same in every table."""
+    return row.split(":", 2)[2]
+
+
+def model_of(row: str) -> str:
+    """The model that the key of a row names, without its variant."""
+    return model_and_variant(row).split(":")[0]
 
 
 def table_of(row: str) -> tuple[str, int | str]:

@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from ceae_core.manifest import COMPLETE
 from ceae_core.report import axis, checks, ptb, published
 from ceae_core.report.ptb import PAPERS, VALID, Claim
+from ceae_core.report.published import model_and_variant
 from ceae_core.report.reproduction.outcome import Check, Noise, Outcome, Records, joined, tell
-from ceae_core.report.results import Result, largest, matching
+from ceae_core.report.results import Result, trained
 from ceae_core.report.table1 import MOST_PAIRS, rank_agreement
 
 ORDERED = 0.05              # largest p of Kendall's τ, one-sided, for two orders to count as the same: the usual level
@@ -28,12 +28,12 @@ class Source:
     @classmethod
     def of(cls, paper: str, table: int, results: Sequence[Result], key: Callable[[str], str]) -> "Source":
         """`key` tells which measure of our runs is meant for a published row."""
-        runs = {row: [r for r in largest(matching(row, results)) if r.status == COMPLETE]
-                for row in published.rows(paper, table)}
+        runs = {row: trained(row, results) for row in published.rows(paper, table)}
         runs = {row: group for row, group in runs.items() if group}
         found = {row: [r.metric(key(row)) for r in group] for row, group in runs.items()}
-        numbers = {_model(row): sum(values) / len(values) for row, values in found.items() if None not in values}
-        return cls({_model(row): group for row, group in runs.items()}, numbers,
+        numbers = {model_and_variant(row): sum(values) / len(values)
+                   for row, values in found.items() if None not in values}
+        return cls({model_and_variant(row): group for row, group in runs.items()}, numbers,
                    Noise(results, *sorted({key(row) for row in runs})))
 
     def judge(self, claim: Claim) -> tuple[bool | None, str] | None:
@@ -65,13 +65,9 @@ def claim_check(claim: Claim, printed: Sequence[Numbers], sources: Mapping[str, 
     return joined(says, {label: judged for label, judged in found.items() if judged is not None})
 
 
-def _model(row: str) -> str:
-    return row.split(":", 2)[2]
-
-
 def _column(paper: str, table: int, dataset: str, metric: str) -> dict[str, float]:
     """A printed column: model -> number."""
-    return {_model(row): published.cell(row, dataset, metric).value for row in published.rows(paper, table)}
+    return {model_and_variant(row): published.cell(row, dataset, metric).value for row in published.rows(paper, table)}
 
 
 # first paper, Table 1 ------------------------------------------------------------------------------------------------

@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from ceae_core.report import clusters as synthetic
 from ceae_core.report import seed_runs
 from ceae_core.report.ptb import SAME
-from ceae_core.report.recorded import RESULTS
+from ceae_core.report.recorded import corpora
 from ceae_core.report.results import Result, load_recorded
 
 REPRODUCED, PARTLY, NOT, UNDECIDED, NOT_YET, NOT_RUNNABLE, DRAWING = VERDICTS = (
@@ -55,10 +54,10 @@ class Records:
         return [result for group in self.runs.values() for result in group]
 
 
-def recorded(folder: Path = RESULTS) -> Records:
+def recorded() -> Records:
     """All that is recorded with the project."""
     runs: dict[str, list[Result]] = {}
-    for corpus in sorted(path.name for path in folder.iterdir() if path.is_dir() and path.name != "experiments"):
+    for corpus in corpora():
         for result in load_recorded(corpus):
             runs.setdefault(f"{corpus} at {result.scale}", []).append(result)
     return Records(runs, synthetic.recorded())

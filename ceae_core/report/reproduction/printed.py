@@ -4,17 +4,13 @@ from collections.abc import Mapping
 
 from ceae_core.audit.maths_shares import share_z
 from ceae_core.report import checks, intervals, published, seed_runs, seeds
+from ceae_core.report.compare import numbers
 from ceae_core.report.intervals import Summary
 from ceae_core.report.reproduction.outcome import Check, Outcome, Records
 from ceae_core.report.results import Result
 
 SIGNIFICANT = 1.96          # |z| of a two-sided test at 5 %, the usual level for a share of choices
 MANY_SEEDS = 10             # of each model: what the first paper averages, and asks of a comparison of ours
-
-
-def names(row: str) -> str:
-    """The model of a key without its numbers."""
-    return row.split(":")[2]
 
 
 def values(paper: str, table: int, metric: str | None = None, dataset: str | None = None) -> dict[tuple, float]:
@@ -68,7 +64,7 @@ def labels(records: Records) -> Outcome:
 def choices(table: int, n: int | None):
     """Rule for Tables 4, 5, 7 and 8 of the first paper: shares of choices; `n` questions where the paper says so."""
     def rule(records: Records) -> Outcome:
-        shares = {dataset: {names(row): value for (row, d, _), value in values("ceae", table).items()
+        shares = {dataset: {published.model_of(row): value for (row, d, _), value in values("ceae", table).items()
                             if d == dataset} for dataset in dict.fromkeys(published.load("ceae", table)["dataset"])}
         theirs = "; ".join(f"{dataset}: CEAE {each['CEAE']:.1f} %, BN-VAE {each['BN-VAE']:.1f} %"
                            for dataset, each in shares.items())
@@ -107,7 +103,7 @@ def correlations(table: int):
     """Rule for Tables 9 and 10 of the first paper."""
     def rule(records: Records) -> Outcome:
         kinds = {metric.split("_")[0]: metric for metric in dict.fromkeys(published.load("ceae", table)["metric"])}
-        found = {kind: {names(row): value for (row, _, _), value in values("ceae", table, metric).items()}
+        found = {kind: {published.model_of(row): value for (row, _, _), value in values("ceae", table, metric).items()}
                  for kind, metric in kinds.items()}
         above = sum(found["kendall"][model] > found["spearman"][model] for model in found["kendall"])
         rank = ", ".join(f"{model} {value:.2f}" for model, value in found["spearman"].items())
@@ -132,7 +128,7 @@ def perplexities(records: Records) -> Outcome:
     """Second paper, Table 4: forward and reverse perplexity."""
     found = {metric: {row: value for (row, _, _), value in values("clvm", 4, metric).items()}
              for metric in ("forward_PPL", "reverse_PPL")}
-    contrastive = [row for row in found["reverse_PPL"] if names(row).startswith("cVAE")]
+    contrastive = [row for row in found["reverse_PPL"] if published.model_of(row).startswith("cVAE")]
     best = {metric: min(column, key=column.get) for metric, column in found.items()}
     text = ", ".join(f"{metric.split('_')[0]} {published.title(row)} {found[metric][row]:,.0f}"
                      for metric, row in best.items())
@@ -182,7 +178,7 @@ def _seeds(records: Records) -> Mapping[str, list[Result]]:
 def _measured(groups: Mapping[str, list[Result]]) -> tuple[Check, str]:
     """Whether our own seeds separate the two models in Rec, at the paper's level."""
     says = f"CEAE has a lower Rec than BN-VAE over {MANY_SEEDS} seeds of our own, p < {seeds.alpha():g}"
-    found = {family: seed_runs.numbers(group, seed_runs.REC) for family, group in groups.items()}
+    found = {family: numbers(group, seed_runs.REC) for family, group in groups.items()}
     if min(map(len, found.values())) < 2:
         return Check(says, None, "too few seeds are recorded"), ""
     pair = Summary.of(found["ceae"]), Summary.of(found["bn-vae"])
