@@ -72,6 +72,17 @@ def _path(store: Store, made: str) -> Path:
     return store.root / "experiments" / f"{made}.json"
 
 
+def known(name: str, parameters: Mapping[str, Any], *, version: int = 1, store: Store | None = None,
+          results: Path = RESULTS) -> dict[str, Any] | None:
+    """The result with these parameters that this machine keeps, else the recorded one, else None.
+
+    Raises CeaeError naming a damaged file.
+    """
+    made = identity(name, version, parameters)
+    found = [path for path in (_path(store or Store(), made), results / f"{made}.json") if path.exists()]
+    return _read(found[0]) if found else None
+
+
 def recorded(name: str, results: Path = RESULTS) -> list[dict[str, Any]]:
     """The recorded results of the experiment `name`, sorted by id.  Raises CeaeError naming a damaged file."""
     return [content for path in sorted(results.glob(f"{name}-*.json")) if (content := _read(path))["name"] == name]

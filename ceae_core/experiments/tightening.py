@@ -9,12 +9,14 @@ import torch
 from ceae_core import experiments
 from ceae_core.corpora.batching import Encoded
 from ceae_core.errors import CeaeError
+from ceae_core.execute import ensure
 from ceae_core.hardware import cpu_threads
 from ceae_core.manifest import COMPLETE
 from ceae_core.measure import fitting
 from ceae_core.measure.bound import bound, effective_samples, encode, log_weights
 from ceae_core.progress import bar
 from ceae_core.runs import Run, Store
+from ceae_core.spec import RunSpec
 
 NAME = "tightening"
 CPU = torch.device("cpu")
@@ -68,3 +70,14 @@ def obtain(run: Run, *, store: Store | None = None, data: str | None = None, **p
         raise CeaeError(f"samples: {chosen['samples']} must all divide the largest, so that groups use the same codes")
     return experiments.obtain(NAME, lambda run_id, **rest: tighten(run=run, data=data, **rest),
                               {"run_id": run.id} | chosen, store=store)
+
+
+def obtain_each(specs: Sequence[RunSpec], *, device: str = "auto", retrain: bool = False, store: Store | None = None,
+                ) -> list[dict[str, Any]]:
+    """`obtain` for the run of each spec: kept on this machine, else recorded with the project, else computed now, for
+    which the run is trained if there is none.  With `retrain` no recording counts."""
+    found = {spec.id: None if retrain else
+             experiments.known(NAME, {"run_id": spec.id} | usual(spec.scale), store=store) for spec in specs}
+    missing = ensure([spec for spec in specs if found[spec.id] is None], store, device=device)
+    found |= {run.id: obtain(run, store=store) for run in missing}
+    return [found[spec.id] for spec in specs]

@@ -17,7 +17,6 @@ from ceae_core.report.results import Result, largest, matching, row_specs, train
 from ceae_core.report.table1 import rank_agreement
 from ceae_core.report.tables import Cell, Table
 from ceae_core.report.truth import Floor
-from ceae_core.runs import Run
 from ceae_core.spec import RunSpec, resolve
 
 BOUND, BOUND_PPL, REC = "nll_iw_nats", "ppl_iw_word", "rec_nats_per_sentence"
@@ -219,12 +218,11 @@ def _compared(paper: str, label: str, first: str, second: str, one: Mapping[str,
 
 # how a bound tightens ------------------------------------------------------------------------------------------------
 
-def truth_of(run: Run, sentences: int) -> float | None:
-    """Mean true -log p of the first test sentences of a run, nats; None for a corpus whose probabilities nobody knows.
-    """
-    if run.spec.corpus != "oracle":
+def truth_of(spec: RunSpec, sentences: int) -> float | None:
+    """Mean true -log p of the first test sentences of a run's corpus, nats; None where nobody knows probabilities."""
+    if spec.corpus != "oracle":
         return None
-    first = run.spec.load_corpus().splits["test"].sentences[:sentences]
+    first = spec.load_corpus().splits["test"].sentences[:sentences]
     return float(np.mean([-oracle.default().log_prob(sentence) for sentence in first]))
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from ceae_core import experiments
 from ceae_core.errors import CeaeError
-from ceae_core.experiments import identity, obtain, obtain_each, record, recorded
+from ceae_core.experiments import identity, known, obtain, obtain_each, record, recorded
 from ceae_core.experiments.clusters import train
 from ceae_core.runs import Store
 
@@ -147,3 +147,14 @@ def test_a_damaged_record_is_named(store, compute, tmp_path):
     path.write_text(path.read_text().replace("8.0", "8.0.0"))
     with pytest.raises(CeaeError, match=path.name):
         recorded("powers", tmp_path)
+
+
+def test_what_is_known_is_kept_here_or_recorded(store, compute, tmp_path):
+    results = tmp_path / "results"
+    assert known("powers", {"power": 3}, store=store, results=results) is None
+    content = obtain("powers", compute, {"power": 3}, store=Store(tmp_path / "there"))
+    record(content, results)
+    assert known("powers", {"power": 3}, store=store, results=results) == content
+    assert known("powers", {"power": 3}, version=2, store=store, results=results) is None
+    own = obtain("powers", lambda power: {"value": power}, {"power": 3}, store=store)
+    assert known("powers", {"power": 3}, store=store, results=results) == own

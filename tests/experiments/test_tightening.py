@@ -1,11 +1,13 @@
 """How the bound of a finished run tightens: with every proposal, from the same codes."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
+from ceae_core import experiments
 from ceae_core.corpora import oracle
 from ceae_core.corpora.batching import Encoded
 from ceae_core.errors import CeaeError
@@ -67,6 +69,20 @@ def test_it_is_computed_once_and_repeats(runs, store, content, tmp_path):
     assert fresh["result"] == content["result"] and fresh["id"] == content["id"]
     other = tightening.obtain(runs[0], store=store, samples=[1, 4], sentences=30, refine=2)
     assert other["id"] != content["id"]
+
+
+def test_a_recording_stands_in_for_a_run_that_is_not_here(runs, tmp_path, monkeypatch):
+    """Its weights are not needed then; without a recording, or when asked to, the run is trained and the rest done."""
+    spec, store = runs[0].spec, Store(tmp_path / "runs")
+    parameters = {"run_id": spec.id} | tightening.usual("smoke")
+    content = {"id": experiments.identity(tightening.NAME, 1, parameters), "name": tightening.NAME, "version": 1,
+               "parameters": parameters, "result": {"best": "a mark"}}
+    experiments.record(content, tmp_path / "results")
+    monkeypatch.setattr(experiments, "known", partial(experiments.known, results=tmp_path / "results"))
+    assert tightening.obtain_each([spec], store=store) == [content] and not store.ids()
+    made, = tightening.obtain_each([spec], store=store, retrain=True)
+    assert list(store.ids()) == [spec.id] and set(made["result"]["proposals"]) and made["id"] == content["id"]
+    assert tightening.obtain_each([spec], store=store) == [made]
 
 
 def test_usual_numbers_of_codes_divide_the_largest():

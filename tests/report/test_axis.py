@@ -188,10 +188,10 @@ def test_the_tightening_table_marks_what_was_chosen():
 def test_the_truth_of_the_first_sentences():
     sentences = oracle.default().sample(12, 5).sentences
     corpus = SimpleNamespace(splits={"test": SimpleNamespace(sentences=sentences)})
-    run = SimpleNamespace(spec=SimpleNamespace(corpus="oracle", load_corpus=lambda: corpus))
-    assert axis.truth_of(run, 5) == pytest.approx(np.mean([-oracle.default().log_prob(s) for s in sentences[:5]]))
-    run.spec.corpus = "ptb"
-    assert axis.truth_of(run, 5) is None
+    spec = SimpleNamespace(corpus="oracle", load_corpus=lambda: corpus)
+    assert axis.truth_of(spec, 5) == pytest.approx(np.mean([-oracle.default().log_prob(s) for s in sentences[:5]]))
+    spec.corpus = "ptb"
+    assert axis.truth_of(spec, 5) is None
 
 
 def test_the_language_model_takes_the_place_of_an_unknown_truth(some):
