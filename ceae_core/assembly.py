@@ -12,8 +12,8 @@ from ceae_core.models.autoencoder import TextAutoencoder, build
 from ceae_core.options import bind
 from ceae_core.spec import RunSpec
 
-MODEL_SETTINGS = ("stack", "embedding", "hidden", "latent", "encoder_dropout", "dropout_in", "dropout_out", "skip",
-                  "init")
+MODEL_SETTINGS = ("net", "stack", "embedding", "hidden", "latent", "layers", "heads", "inner", "encoder_dropout",
+                  "dropout_in", "dropout_out", "dropout_layer", "skip", "init")
 
 
 class BoundTerm(NamedTuple):

@@ -10,13 +10,14 @@ from ceae_core.errors import CeaeError
 @dataclass(frozen=True)
 class Scale:
     """`sentences` limits the splits (None: all); `settings` and `options` replace defaults where a family has them,
-    `families` those of one family, by its name."""
+    `families` those of one family, by its name, `nets` those of one kind of network."""
 
     summary: str
     sentences: Mapping[str, int] | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     families: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    nets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 # DEVIATION(ceae:A.4): below `paper`, trainings are too short for SGD that is halved from epoch 15 on; they use Adam
@@ -31,7 +32,8 @@ SCALES: dict[str, Scale] = {
              dropout_in=0.0, dropout_out=0.0, init="wide", batching="random", iw_samples=10, iw_sentences=40,
              schedule_unit=0.25),
         dict(warmup_epochs=1.6, cycle_epochs=4.0, t_max=4, critic_hidden=32, critic_lr=1e-3, svi_steps=2, svi_lr=8.0,
-             max_inner=3, check_every=1, pretrain_epochs=4.0)),
+             max_inner=3, check_every=1, pretrain_epochs=4.0),
+        nets={"transformer": dict(layers=2, heads=2, inner=32, warmup_steps=20, dropout_layer=0.0)}),
     "quick": Scale(
         "half a minute of one core per family: effects show, digits wander.",
         {"train": 20_000, "valid": 2_000, "test": 2_000},
@@ -40,7 +42,9 @@ SCALES: dict[str, Scale] = {
              schedule_unit=0.5),
         dict(warmup_epochs=1.6, cycle_epochs=4.0, t_max=4, critic_hidden=128, critic_lr=1e-4, svi_steps=1, svi_lr=16.0,
              max_inner=3, check_every=1, pretrain_epochs=4.0),
-        {"sa-vae": dict(epochs=2, schedule_unit=0.25), "agg-vae": dict(epochs=2, schedule_unit=0.25)}),
+        {"sa-vae": dict(epochs=2, schedule_unit=0.25), "agg-vae": dict(epochs=2, schedule_unit=0.25)},
+        {"transformer": dict(embedding=64, hidden=64, layers=2, heads=4, inner=256, lr=2e-3, warmup_steps=200,
+                             dropout_layer=0.0, precision="fp32")}),
     "laptop": Scale(
         "about half an hour of one core per family on PTB: whole corpus, the papers' sizes, 8 epochs of Adam.",
         None,
@@ -48,7 +52,9 @@ SCALES: dict[str, Scale] = {
              batching="random", iw_samples=100, iw_sentences=200),
         dict(warmup_epochs=2.0, cycle_epochs=4.0, t_max=3, svi_steps=1, svi_lr=16.0, max_inner=6, check_every=2,
              pretrain_epochs=3.0),
-        {"sa-vae": dict(epochs=4, schedule_unit=0.5), "agg-vae": dict(epochs=4, schedule_unit=0.5)}),
+        {"sa-vae": dict(epochs=4, schedule_unit=0.5), "agg-vae": dict(epochs=4, schedule_unit=0.5)},
+        {"transformer": dict(heads=8, inner=512, warmup_steps=1000, init="stack", dropout_in=0.3, dropout_out=0.3,
+                             dropout_layer=0.1)}),
     "paper": Scale("the papers' own settings, as far as they are known.", None, dict(iw_samples=500)),
 }
 STACK_SETTINGS: dict[str, dict[str, Any]] = {   # what comes with a stack where nothing else is said
@@ -60,6 +66,21 @@ PAPER_SIZES: dict[str, dict[str, int]] = {      # embedding and hidden size by c
     "ptb": dict(embedding=256, hidden=256),
     "short-yelp": dict(embedding=128, hidden=512),
 }
+
+
+# DEVIATION(ceae:A.4): the transformer follows "the implementation of a small scale transformer for Penn Tree Bank as in
+# Transformer-XL", whose settings these are, but for 6 + 6 instead of 16 layers.  Not taken over: dropout of whole words
+# and of whole features, penalties on activations, averaged weights.  Its 32 latent units are those of the LSTMs.
+TRANSFORMER: dict[str, Any] = dict(
+    embedding=380, hidden=380, layers=6, heads=10, inner=900, dropout_in=0.6, dropout_out=0.5, dropout_layer=0.2,
+    init="stack", optimiser="adam", lr=3e-4, warmup_steps=3000, decay="cosine", lr_end=1e-4, clip=0.25, epochs=40)
+
+
+def net_settings(net: str, corpus: str) -> dict[str, Any]:
+    """The settings that come with a kind of network on a corpus."""
+    if net != "transformer":
+        return {}
+    return TRANSFORMER | ({"epochs": 125} if corpus == "ptb" else {})
 
 
 def stack_settings(stack: str, corpus: str) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Schedules: functions of the clock.  Their keyword-only arguments are the options that `--set` can change."""
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -91,6 +92,23 @@ def decay_weight(clock: Clock, *, decoder_norm: float = 1e-7) -> float:
 def decaying_noise(clock: Clock, *, c0: float | None = None, t_max: int = 10) -> float:
     """c_t = c_0 / t while t <= t_max, then 0 (ceae, sec. A.1).  `c0=None` asks for the channel-capacity rule."""
     return c0 / clock.epoch if clock.epoch <= t_max else 0.0
+
+
+def lr_factor(decay: str, step: int, total: int, *, warmup_steps: int = 0, end: float = 0.0) -> float:
+    """What multiplies the learning rate at a step of `total`: a linear rise over `warmup_steps`, then by `decay`
+
+    half   : 1 to the middle, linear to 0 in the second half
+    cosine : half a cosine from 1 to `end` (loshchilov2017sgdr, eq. 5), as Transformer-XL's training
+    other  : 1
+    """
+    if step < warmup_steps:
+        return (step + 1) / warmup_steps
+    if decay == "half":
+        return min(1.0, 2.0 * (1.0 - step / total))
+    if decay == "cosine":
+        done = min(1.0, (step - warmup_steps) / max(1, total - warmup_steps))
+        return end + (1.0 - end) * 0.5 * (1.0 + math.cos(math.pi * done))
+    return 1.0
 
 
 def segments(lengths: np.ndarray) -> float:

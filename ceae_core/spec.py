@@ -22,11 +22,16 @@ NUMERICS = 1        # raise it when a change of the code alters the numbers that
 class Settings:
     """Choices that every family shares; the defaults are paper A's (sec. A.2 to A.4) and those of bn-vae."""
 
+    net: str = "lstm"               # encoder and decoder: lstm or transformer
     stack: str = "bn"               # wiring and initialisation of the LSTMs: bn (paper A) or ivae (paper B)
     embedding: int = 512            # sizes of Yahoo and Yelp; `scales.PAPER_SIZES` has the other corpora
     hidden: int = 1024
     # DEVIATION(ceae:A.2): the paper's "latent 512" is bn-vae's embedding size; the rows it compares with have 32.
     latent: int = 32
+    layers: int = 6                 # of a transformer's encoder, and of its decoder (as all that says transformer)
+    heads: int = 10                 # of a transformer's attention
+    inner: int = 900                # width of a transformer's dense layers
+    dropout_layer: float = 0.0      # on attention and dense layers of a transformer
     skip: bool = False              # z also enters the output layer
     encoder_dropout: float = 0.0
     dropout_in: float = 0.5         # on the decoder's word embeddings
@@ -34,7 +39,9 @@ class Settings:
     init: str = "stack"             # stack, wide or narrow: see `models.stacks.initialise`
     optimiser: str = "sgd"          # sgd or adam
     lr: float = 0.5
-    decay: str = "plateau"          # plateau (bn-vae's rule), half (linear to 0 over the second half) or none
+    warmup_steps: int = 0           # steps over which the rate rises to lr
+    decay: str = "plateau"          # plateau (bn-vae's rule), half (linear to 0 over the second half), cosine or none
+    lr_end: float = 0.0             # where a cosine ends
     patience: int = 5               # epochs without improvement before a plateau decay
     first_decay: int = 15           # no decay before this epoch (counted from 0)
     max_decays: int = 5             # stop at this decay
@@ -56,19 +63,20 @@ class Settings:
 
 
 CHOICES = {
-    "optimiser": ("sgd", "adam"), "decay": ("plateau", "half", "none"), "precision": ("fp32", "bf16", "auto"),
+    "optimiser": ("sgd", "adam"), "decay": ("plateau", "half", "cosine", "none"), "precision": ("fp32", "bf16", "auto"),
     "clip_scope": ("joint", "sides"), "batching": ("same_length", "bucketed", "random"), "vocabulary": ("bn", "ivae"),
-    "stack": ("bn", "ivae"),
+    "net": ("lstm", "transformer"), "stack": ("bn", "ivae"),
     "init": ("stack", "wide", "narrow"), "noise_head": ("linear", "mlp"), "contrast_on": ("z", "h"),
     "augment": ("dropout", "swap"), "encoder_sign": ("paper", "adversarial"), "rec_views": (1, 2)}
-POSITIVE = ("embedding", "hidden", "latent", "lr", "clip", "batch_size", "epochs", "schedule_unit", "threads",
-            "iw_samples", "iw_sentences", "cycle_epochs", "ramp_fraction", "temperature", "contrast_temperature",
-            "critic_hidden", "critic_layers", "critic_lr", "clamp_exp", "delta", "kappa", "bandwidth", "components",
-            "neighbours", "svi_lr", "svi_clip", "check_every")
-FRACTIONS = ("encoder_dropout", "dropout_in", "dropout_out", "momentum", "swap_probability", "kl_start", "svi_momentum")
-NOT_NEGATIVE = (*FRACTIONS, "patience", "first_decay", "max_decays", "global_every", "cached_batches", "contrast",
-                "square_weight", "inner_updates", "noise_size", "iw_refine", "mmd", "code_norm", "decoder_norm",
-                "nearest", "svi_steps", "max_inner", "pretrain_epochs")
+POSITIVE = ("embedding", "hidden", "latent", "layers", "heads", "inner", "lr", "clip", "batch_size", "epochs",
+            "schedule_unit", "threads", "iw_samples", "iw_sentences", "cycle_epochs", "ramp_fraction", "temperature",
+            "contrast_temperature", "critic_hidden", "critic_layers", "critic_lr", "clamp_exp", "delta", "kappa",
+            "bandwidth", "components", "neighbours", "svi_lr", "svi_clip", "check_every")
+FRACTIONS = ("encoder_dropout", "dropout_in", "dropout_out", "dropout_layer", "momentum", "swap_probability",
+             "kl_start", "svi_momentum")
+NOT_NEGATIVE = (*FRACTIONS, "warmup_steps", "lr_end", "patience", "first_decay", "max_decays", "global_every",
+                "cached_batches", "contrast", "square_weight", "inner_updates", "noise_size", "iw_refine", "mmd",
+                "code_norm", "decoder_norm", "nearest", "svi_steps", "max_inner", "pretrain_epochs")
 
 
 def check(values: Mapping[str, Any]) -> None:
@@ -159,7 +167,8 @@ class RunSpec:
 
 def resolve(family: str, corpus: str = "oracle", scale: str = "quick", seed: int = 1, *,
             set: Mapping[str, Any] | None = None, **source: Any) -> RunSpec:
-    """The spec of a run.  Later wins: defaults, the stack's, the corpus's sizes, the family's row, the scale, `set`.
+    """The spec of a run.  Later wins: defaults, the stack's, the corpus's sizes, the family's row, the transformer's,
+    the scale, `set`.
 
     `source` goes to `corpora.load`: data, train, valid, test.  Raises CeaeError for unknown names and invalid values.
     """
@@ -169,8 +178,10 @@ def resolve(family: str, corpus: str = "oracle", scale: str = "quick", seed: int
     if corpus not in corpora.table.CORPORA and "train" not in source:
         corpus = Path(corpus).expanduser().absolute()
     stack = (set or {}).get("stack", row.settings.get("stack", Settings.stack))
+    net = (set or {}).get("net", Settings.net)
     settings = (asdict(Settings()) | scales.stack_settings(stack, loaded.name) | scales.PAPER_SIZES.get(loaded.name, {})
-                | dict(row.settings) | dict(size.settings) | dict(size.families.get(family, {})))
+                | dict(row.settings) | scales.net_settings(net, loaded.name) | dict(size.settings)
+                | dict(size.families.get(family, {})) | dict(size.nets.get(net, {})))
     options = row.defaults()
     options |= {k: v for k, v in size.options.items() if k in options}
     for name, value in (set or {}).items():

@@ -25,7 +25,7 @@ from ceae_core.measure.implicit import divergences
 from ceae_core.measure.likelihood import rec_and_kl
 from ceae_core.options import bind
 from ceae_core.progress import bar, say
-from ceae_core.schedules import Clock
+from ceae_core.schedules import Clock, lr_factor
 from ceae_core.seeding import derive, seeded
 from ceae_core.spec import RunSpec
 
@@ -111,9 +111,9 @@ class Training:
         return torch.optim.Adam(self.model.critics.parameters(), self.model.critics.lr, fused=True)
 
     def _lr_factor(self) -> float:
-        if self.settings.decay != "half":
-            return 1.0
-        return min(1.0, 2.0 * (1.0 - self.step / (self.steps_per_epoch * self.settings.epochs)))
+        rule = self.settings
+        return lr_factor(rule.decay, self.step, self.steps_per_epoch * rule.epochs, warmup_steps=rule.warmup_steps,
+                         end=rule.lr_end / rule.lr)
 
     def _plan(self, epoch: int) -> list:
         batches = plan(self.train_set.lengths, self.settings.batch_size, self.settings.batching, self.spec.seed, epoch)

@@ -126,6 +126,17 @@ def test_train_on_ptb(ceae, tmp_path: Path) -> None:
     assert spec["options"]["gamma"] == 0.6
 
 
+def test_train_with_another_net(ceae, reviews: Path) -> None:
+    said = ceae("train", "ceae", "--net", "transformer", "--corpus", reviews, "--scale", "smoke", *SMALL, "--json")
+    assert said.status == 0
+    spec = json.loads((Path(said.json["folder"]) / "spec.json").read_text())
+    assert spec["settings"]["net"] == "transformer" and spec["settings"]["heads"] == 2
+    said = ceae("sample", said.json["run"], "-n", 3, "--json")
+    assert said.status == 0 and len(said.json["sentences"]) == 3
+    said = ceae("train", "skip-vae", "--net", "transformer", "--corpus", reviews, "--scale", "smoke", *SMALL)
+    assert said.status == 2 and "skip: every layer of a transformer sees z already" in said.err
+
+
 def test_train_prints_the_metrics_for_people(ceae, reviews: Path) -> None:
     said = ceae("train", "vae", "--corpus", reviews, "--scale", "smoke", *SMALL)
     assert said.status == 0 and all(f"  {name} " in said.out for name in METRICS)

@@ -16,6 +16,7 @@ from ceae_core.schedules import (
     cyclical,
     decaying_noise,
     entropy_weight,
+    lr_factor,
     warmup,
 )
 
@@ -34,6 +35,16 @@ def test_epochs_count_from_one_and_a_unit_rescales_them(unit: float, step: int, 
     clock = Clock(step, 10, unit)
     assert clock.elapsed == pytest.approx(step / 10 / unit)
     assert clock.epoch == epoch
+
+
+def test_learning_rates():
+    """By hand: the rise, the half that falls, the half cosine with its end; other rules are no functions of time."""
+    assert [lr_factor("half", step, 8) for step in (0, 4, 6, 7, 8)] == [1.0, 1.0, 0.5, 0.25, 0.0]
+    found = [lr_factor("cosine", step, 12, warmup_steps=4, end=0.2) for step in (0, 1, 3, 4, 6, 8, 12, 13)]
+    eighth = 0.2 + 0.8 * 0.5 * (1 + math.sqrt(0.5))
+    assert found == pytest.approx([0.25, 0.5, 1.0, 1.0, eighth, 0.6, 0.2, 0.2])
+    assert [lr_factor(rule, 3, 4) for rule in ("none", "plateau")] == [1.0, 1.0]
+    assert lr_factor("none", 1, 4, warmup_steps=8) == 0.25
 
 
 def test_warmup_is_linear_and_then_one():

@@ -23,7 +23,8 @@ PINNED: dict[str, Any] = {
     "Settings.batch_size": 32, "Settings.batching": "same_length", "Settings.epochs": 100,
     "Settings.schedule_unit": 1.0, "Settings.precision": "auto", "Settings.threads": 1, "Settings.iw_samples": 500,
     "Settings.iw_sentences": 500, "Settings.vocabulary": "bn", "Settings.clip_scope": "joint",
-    "Settings.iw_refine": 0,
+    "Settings.iw_refine": 0, "Settings.net": "lstm", "Settings.layers": 6, "Settings.heads": 10, "Settings.inner": 900,
+    "Settings.dropout_layer": 0.0, "Settings.warmup_steps": 0, "Settings.lr_end": 0.0,
     "Gaussian.norm": "none", "Gaussian.gamma": None, "Gaussian.learn_shift": True,
     "Deterministic.norm": "none", "Deterministic.global_every": 5,
     "decaying_noise.c0": None, "decaying_noise.t_max": 10, "entropy_weight.lambda0": 6e-3,
@@ -202,7 +203,7 @@ def test_what_is_resolved_is_complete():
     ("vae", "epochs", "inf"), ("vae", "lr", "nan"), ("vae", "lr", "inf"), ("vae", "lr", -1), ("vae", "lr", ""),
     ("vae", "latent", "-3"), ("vae", "dropout_in", 1.5), ("vae", "dropout_out", -0.1), ("vae", "encoder_dropout", 2),
     ("vae", "skip", "maybe"), ("vae", "stack", "gru"), ("vae", "stack", None), ("vae", "batching", "sorted"),
-    ("vae", "precision", "fp16"), ("vae", "optimiser", "rmsprop"), ("vae", "decay", "cosine"), ("vae", "init", "zero"),
+    ("vae", "precision", "fp16"), ("vae", "optimiser", "rmsprop"), ("vae", "decay", "linear"), ("vae", "init", "zero"),
     ("vae", "vocabulary", "spm"), ("vae", "patience", -1), ("vae", "gamma", "wide"), ("bn-vae", "learn_shift", 2),
     ("cyclic", "cycle_epochs", 0), ("cyclic", "ramp_fraction", 0), ("ceae", "temperature", 0),
     ("ceae", "momentum", 1.01), ("ceae", "momentum", -0.5), ("ceae", "cached_batches", -1), ("ceae", "t_max", 2.5),
@@ -216,7 +217,8 @@ def test_what_is_resolved_is_complete():
     ("ivae", "inner_updates", -1), ("ivae", "kl_start", 1.1), ("cvae", "contrast_on", "mu"), ("cvae", "contrast", -1),
     ("cvae", "contrast_temperature", 0), ("cvae", "augment", "noise"), ("cvae", "swap_probability", 2),
     ("cvae", "rec_views", 3), ("cvae+", "encoder_sign", "plus"), ("cvae+", "square_weight", -1),
-    ("vae", "clip_scope", "none")])
+    ("vae", "clip_scope", "none"), ("vae", "net", "gru"), ("vae", "layers", 0), ("vae", "heads", 2.5),
+    ("vae", "inner", -1), ("vae", "dropout_layer", 1.1), ("vae", "warmup_steps", -1), ("vae", "lr_end", -0.1)])
 def test_bad_values_are_refused_by_name(family: str, name: str, value: Any):
     with pytest.raises(CeaeError, match=f"^{name}: "):
         resolve(family, scale="smoke", set={name: value})

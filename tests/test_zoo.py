@@ -12,6 +12,7 @@ import torch
 from ceae_core import corpora, spec
 from ceae_core.corpora import Corpus
 from ceae_core.errors import CeaeError
+from ceae_core.models.autoencoder import NETS
 from ceae_core.options import options_of
 from ceae_core.report import published
 from ceae_core.scales import PAPER_SIZES, SCALES
@@ -64,8 +65,25 @@ def test_scales_change_only_what_exists():
     options = {name for row in FAMILIES.values() for name in row.defaults()}
     for scale in SCALES.values():
         assert scale.settings.keys() <= vars(Settings()).keys() and scale.options.keys() <= options
-        assert scale.families.keys() <= FAMILIES.keys()
-        assert all(change.keys() <= vars(Settings()).keys() for change in scale.families.values())
+        assert scale.families.keys() <= FAMILIES.keys() and scale.nets.keys() <= set(NETS)
+        assert all(change.keys() <= vars(Settings()).keys()
+                   for change in (*scale.families.values(), *scale.nets.values()))
+
+
+@pytest.mark.parametrize("name", ["vae", "ceae", "delta-vae", "lstm-lm"])
+def test_a_transformer_brings_its_settings(name: str, oracle_corpus: Corpus, monkeypatch):
+    """Over those of the family's row, which are an LSTM's; below `paper` the scale's; and `set` has the last word."""
+    monkeypatch.setattr(corpora, "load", lambda corpus, **given: replace(oracle_corpus, name=corpus))
+    for corpus, epochs in (("ptb", 125), ("yahoo", 40)):
+        settings = resolve(name, corpus, "paper", set={"net": "transformer"}).settings
+        assert (settings.embedding, settings.hidden, settings.layers, settings.heads, settings.inner) == (
+            380, 380, 6, 10, 900)
+        assert (settings.optimiser, settings.lr, settings.decay, settings.lr_end, settings.warmup_steps,
+                settings.clip, settings.epochs) == ("adam", 3e-4, "cosine", 1e-4, 3000, 0.25, epochs)
+        assert settings.init == "stack" and settings.latent == 32
+    short = resolve(name, "oracle", "quick", set={"net": "transformer", "heads": 2}).settings
+    assert (short.hidden, short.heads, short.init) == (64, 2, "wide")
+    assert resolve(name, "oracle", "quick").settings.net == "lstm"
 
 
 def test_a_scale_may_shorten_a_single_family():
@@ -109,13 +127,14 @@ def test_an_option_of_another_family_is_refused():
 
 # training --------------------------------------------------------------------------------------------------------
 
+SKIP = ("skip-vae", "transformer")                      # its wiring is one of LSTMs
 EXTRA = {"agg-vae": {"encoder_updates"}}                # what a family's step reports beside rec, loss and its terms
 
 
-@pytest.mark.parametrize("name", FAMILIES)
-def test_two_steps_train_every_weight(name: str, smoke: Callable[..., Training]):
+@pytest.mark.parametrize(("name", "net"), [(name, net) for net in NETS for name in FAMILIES if (name, net) != SKIP])
+def test_two_steps_train_every_weight(name: str, net: str, smoke: Callable[..., Training]):
     """Those of encoder, posterior and decoder, and of critics where there are some; only BN-VAE's scale is frozen."""
-    training = smoke(name)
+    training = smoke(name, net=net)
     before = {key: value.clone() for key, value in training.model.named_parameters()}
     for _ in range(2):
         training._one_step()

@@ -14,6 +14,7 @@ def add(command: Command) -> None:
     """Put these commands into the parser."""
     made = command("train", train, "train a family, or continue, or load what is complete")
     made.add_argument("family")
+    made.add_argument("--net", default=None, help="lstm (default) or transformer")
     made.add_argument("--corpus", default="oracle", help="a corpus by name, a text file, or a folder with three files")
     made.add_argument("--scale", default="quick", help="smoke, quick, laptop or paper")
     made.add_argument("--seed", type=int, default=1)
@@ -54,7 +55,7 @@ def train(options: argparse.Namespace) -> int:
     from ceae_core.execute import obtain
     from ceae_core.runs import Store
     from ceae_core.spec import resolve
-    changes = {}
+    changes = {"net": options.net} if options.net else {}
     for item in options.set:
         name, equals, value = item.partition("=")
         if not equals:

@@ -1,11 +1,13 @@
 """Encoder + posterior + decoder: the one model behind every family."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import nn
 
 from ceae_core.errors import CeaeError
+from ceae_core.models import transformer
 from ceae_core.models.decoder import LSTMDecoder
 from ceae_core.models.encoder import LSTMEncoder
 from ceae_core.models.posteriors import Latent
@@ -18,11 +20,14 @@ PAD = 0     # every vocabulary numbers its padding symbol 0
 class TextAutoencoder(nn.Module):
     """A sentence autoencoder; without a posterior it is a language model.  Token ids x (B, T), padded with 0.
 
+    The encoder maps (x, lengths) to sentence vectors (B, H); the decoder gives nats by `decoder(x, lengths, z)`, and
+    one word at a time by `begin` and `step`, whose state has the sentences in its second dimension.
+
     `critics` are no part of it, but networks that estimate its divergence from the prior and are trained on their own.
     `refine(model, x, latent)` improves on what the encoder says of a batch, outside training steps at once.
     """
 
-    def __init__(self, decoder: LSTMDecoder, encoder: LSTMEncoder | None = None, posterior: nn.Module | None = None,
+    def __init__(self, decoder: nn.Module, encoder: nn.Module | None = None, posterior: nn.Module | None = None,
                  critics: nn.Module | None = None, refine: Callable[..., Latent] | None = None) -> None:
         super().__init__()
         self.encoder, self.posterior, self.decoder, self.critics = encoder, posterior, decoder, critics
@@ -62,22 +67,37 @@ def lengths(x: torch.Tensor) -> torch.Tensor:
     return (x != PAD).sum(1)
 
 
-def build(posterior: Callable[..., nn.Module] | None, vocabulary_size: int, *, stack: str = "bn", embedding: int = 512,
-          hidden: int = 1024, latent: int = 32, encoder_dropout: float = 0.0, dropout_in: float = 0.5,
-          dropout_out: float = 0.5, skip: bool = False, init: str = "stack",
+NETS = ("lstm", "transformer")
+
+
+def build(posterior: Callable[..., nn.Module] | None, vocabulary_size: int, *, net: str = "lstm", stack: str = "bn",
+          embedding: int = 512, hidden: int = 1024, latent: int = 32, layers: int = 6, heads: int = 10,
+          inner: int = 900, encoder_dropout: float = 0.0, dropout_in: float = 0.5, dropout_out: float = 0.5,
+          dropout_layer: float = 0.0, skip: bool = False, init: str = "stack",
           critics: Callable[..., nn.Module] | None = None,
           refine: Callable[..., Latent] | None = None) -> TextAutoencoder:
     """A freshly initialised model.  `posterior(hidden, latent, bias)` makes the posterior; None a language model.
     `critics(hidden, latent)` makes the critics, which keep PyTorch's initialisation.
 
-    Raises CeaeError for an unknown `stack` or `init`.
+    Raises CeaeError for an unknown `net`, `stack` or `init`, and for what a transformer cannot be.
     """
-    if stack not in STACKS:
-        raise CeaeError(f"stack: unknown value {stack!r}; choose one of {', '.join(STACKS)}")
-    wiring = STACKS[stack]
-    decoder = LSTMDecoder(vocabulary_size, embedding, hidden, latent if posterior else 0, wiring,
-                          dropout_in=dropout_in, dropout_out=dropout_out, skip=skip)
-    encoder = LSTMEncoder(vocabulary_size, embedding, hidden, dropout=encoder_dropout) if posterior else None
-    head = posterior(hidden, latent, wiring.head_bias) if posterior else None
-    initialise(encoder, head, decoder, wiring, init)
+    for name, value, known in (("net", net, NETS), ("stack", stack, tuple(STACKS))):
+        if value not in known:
+            raise CeaeError(f"{name}: unknown value {value!r}; choose one of {', '.join(known)}")
+    wiring, code = STACKS[stack], latent if posterior else 0
+    head = partial(posterior, hidden, latent, wiring.head_bias) if posterior else lambda: None
+    if net == "transformer":
+        transformer.check(embedding, hidden, heads, skip, init)
+        sizes = {"width": hidden, "layers": layers, "heads": heads, "inner": inner, "dropout_layer": dropout_layer}
+        decoder = transformer.TransformerDecoder(vocabulary_size, latent=code, dropout_in=dropout_in,
+                                                 dropout_out=dropout_out, **sizes)
+        encoder = transformer.TransformerEncoder(vocabulary_size, dropout=encoder_dropout, **sizes) if code else None
+        head = head()
+        transformer.initialise(init, encoder, head, decoder)
+    else:
+        decoder = LSTMDecoder(vocabulary_size, embedding, hidden, code, wiring, dropout_in=dropout_in,
+                              dropout_out=dropout_out, skip=skip)
+        encoder = LSTMEncoder(vocabulary_size, embedding, hidden, dropout=encoder_dropout) if code else None
+        head = head()
+        initialise(encoder, head, decoder, wiring, init)
     return TextAutoencoder(decoder, encoder, head, critics(hidden, latent) if critics else None, refine)

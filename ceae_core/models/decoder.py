@@ -2,11 +2,10 @@
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
+from ceae_core.models.output import sentence_nll
 from ceae_core.models.stacks import Stack
 
-ROWS_AT_ONCE = 1024     # tokens per slice of the output layer: keeps the (rows, V) logits small enough to be reused
 State = tuple[torch.Tensor, torch.Tensor]
 
 
@@ -45,18 +44,9 @@ class LSTMDecoder(nn.Module):
         return self.output(torch.cat([features, z], -1) if self.skip else features).float()
 
     def forward(self, x: torch.Tensor, lengths: torch.Tensor, z: torch.Tensor | None) -> torch.Tensor:
-        """-log p(x|z) of each sentence, nats: x (B, T) with `<s> … </s>` and padding -> (B,).
-
-        The end symbol is predicted and counted, the start symbol is not.  Only real tokens reach the output layer.
-        """
+        """-log p(x|z) of each sentence, nats: x (B, T) with `<s> … </s>` and padding -> (B,), `</s>` counted."""
         features, _ = self.run(x[:, :-1], z, self.begin(len(x), z))                     # (B, T-1, H)
-        real = torch.arange(x.size(1) - 1, device=x.device) < (lengths - 1).unsqueeze(1)
-        row = real.nonzero()[:, 0]                                                      # (N,) sentence of each token
-        features, targets = features[real], x[:, 1:][real]                              # (N, H), (N,)
-        parts = zip(*(part.split(ROWS_AT_ONCE) for part in (features, targets, row)), strict=True)
-        nll = torch.cat([F.cross_entropy(self.logits(f, z[r] if self.skip else None), t, reduction="none")
-                         for f, t, r in parts])
-        return torch.zeros(len(x), device=x.device).index_add(0, row, nll)
+        return sentence_nll(features, x, lengths, lambda rows, row: self.logits(rows, z[row] if self.skip else None))
 
     def step(self, tokens: torch.Tensor, z: torch.Tensor | None, state: State) -> tuple[torch.Tensor, State]:
         """One word: tokens (B,) -> logits (B, V), new state."""

@@ -8,6 +8,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING
 
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ceae_core.losses.divergences import gaussian_kl
 from ceae_core.models.posteriors import Latent
@@ -79,7 +80,8 @@ class Refinement:
 
 @contextmanager
 def _differentiable_twice(device: torch.device) -> Iterator[None]:
-    """Plain float32 kernels inside: the fused LSTMs have no second derivative, and bfloat16 would not carry one."""
+    """Plain float32 kernels inside: fused LSTMs and attention have no second derivative, bfloat16 would not carry one.
+    """
     with (torch.backends.mkldnn.flags(enabled=False, allow_tf32=None), torch.backends.cudnn.flags(enabled=False),
-          torch.autocast(device.type, enabled=False)):
+          sdpa_kernel(SDPBackend.MATH), torch.autocast(device.type, enabled=False)):
         yield

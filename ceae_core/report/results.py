@@ -12,7 +12,7 @@ from ceae_core.report import published, recorded
 from ceae_core.runs import Run, Store
 from ceae_core.spec import RunSpec, Settings, resolve
 
-ROW_SETTINGS = ("stack", "encoder_dropout", "skip")     # settings that tell rows of one family apart
+ROW_SETTINGS = ("net", "stack", "encoder_dropout", "skip")     # settings that tell rows of one family apart
 OWN_NUMBERS = ("target", "gamma", "beta", "delta", "kappa")     # options that papers write behind a family's name
 VARIANTS = ("contrast_on", "augment", "encoder_sign", "noise_head", "rec_views", "contrast_temperature")
 

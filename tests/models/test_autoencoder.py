@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from ceae_core.errors import CeaeError
-from ceae_core.models import decoder as decoder_module
+from ceae_core.models import output
 from ceae_core.models.autoencoder import TextAutoencoder, build, lengths
 from ceae_core.models.posteriors import Deterministic, Gaussian
 
@@ -85,7 +85,7 @@ def test_a_language_model_starts_from_zeros_and_sees_no_code(stack: str):
 def test_slices_of_the_output_layer_change_nothing(monkeypatch):
     net, x, z = model(), padded(SENTENCES), torch.randn(4, LATENT)
     whole = net.nll(x, z)
-    monkeypatch.setattr(decoder_module, "ROWS_AT_ONCE", 3)
+    monkeypatch.setattr(output, "ROWS_AT_ONCE", 3)
     torch.testing.assert_close(net.nll(x, z), whole)
 
 
