@@ -64,7 +64,8 @@ def load(corpus: str | Path | None = None, data: Path | str | None = None, *, tr
     corpus : a name of `table.CORPORA`; or a text file, split by hash (`own_text.split`); or a folder with train.txt,
              valid.txt and test.txt.  With `train`, `valid` and `test` (all three) it may only name the corpus.
     data   : folder with the files of the table's corpora; default: the environment variable CEAE_DATA.
-    limit  : sentences per split; the oracle corpus draws that many, the others take the first ones.
+    limit  : sentences per split; the oracle corpus draws that many, the others take the first ones, of labelled text
+             the first ones of each label, which keep their shares.
     max_tokens : words per sentence; longer lines are errors, except in a single text file, where they are cut.
 
     CeaeError for an unknown name, missing or altered files, and malformed text; it says where and what to do.
@@ -102,10 +103,23 @@ def _checked_limit(limit: Mapping[str, int]) -> Mapping[str, int]:
 
 
 def _limited(corpus: Corpus, limit: Mapping[str, int]) -> Corpus:
-    splits = {name: Split(split.sentences[:limit.get(name)],
-                          {label: values[:limit.get(name)] for label, values in split.labels.items()})
-              for name, split in corpus.splits.items()}
-    return replace(corpus, splits=splits)
+    return replace(corpus, splits={name: _first(split, limit[name]) if name in limit else split
+                                   for name, split in corpus.splits.items()})
+
+
+def _first(split: Split, count: int) -> Split:
+    """The first sentences; where there are labels, the first of each in the shares of the whole split (some corpora
+    have one file per label, one after the other)."""
+    rows = np.arange(len(split.sentences))
+    if split.labels:
+        values = next(iter(split.labels.values()))
+        _, kind, size = np.unique(values, return_inverse=True, return_counts=True)
+        place = np.zeros(len(values))                           # of each sentence among those of its label, 0 to 1
+        for each, total in enumerate(size):
+            place[kind == each] = (np.arange(total) + 0.5) / total
+        rows = np.argsort(place, kind="stable")
+    rows = np.sort(rows[:count])
+    return Split([split.sentences[i] for i in rows], {name: values[rows] for name, values in split.labels.items()})
 
 
 def _split(rows: Rows, label: str | None) -> Split:

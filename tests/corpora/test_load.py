@@ -76,6 +76,22 @@ def test_limits_cut_labels_too(toy):
     assert corpus.splits["train"].labels["mood"].tolist() == [1] and len(corpus.splits["train"]) == 1
 
 
+def test_limits_keep_the_shares_of_the_labels(toy):
+    """Also where all sentences of one label come first, as in a corpus with one file per label."""
+    lines = [f"0\tbad {i}\n" for i in range(6)] + [f"1\tgood {i}\n" for i in range(12)]
+    folder = toy(tabbed=True, train="".join(lines))
+    for count, bad in ((3, 1), (6, 2), (9, 3), (17, 6), (18, 6), (40, 6)):
+        train = corpora.load("toy", folder, limit={"train": count}).splits["train"]
+        good = min(count, 18) - bad
+        assert train.labels["mood"].tolist() == [0] * bad + [1] * good
+        assert train.sentences == [("bad", str(i)) for i in range(bad)] + [("good", str(i)) for i in range(good)]
+
+
+def test_limited_reviews_have_both_labels(data):
+    splits = corpora.load("shen-yelp-devtest", data, limit={"train": 1200, "valid": 200}).splits
+    assert 0.3 < np.mean(splits["train"].labels["sentiment"]) < 0.7 > np.mean(splits["valid"].labels["sentiment"]) > 0.3
+
+
 def test_hash_is_that_of_the_content(toy):
     folder = toy(tabbed=True)
     same = corpora.load("toy", folder)
