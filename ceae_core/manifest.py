@@ -14,7 +14,7 @@ TRAINING, COMPLETE, DIVERGED = "training", "complete", "diverged"
 
 
 class Corrupt(CeaeError):
-    """A run's files do not match its manifest."""
+    """The files of a run, or of a critic, do not match its manifest."""
 
 
 def write(folder: Path, status: str, names: Sequence[str]) -> None:
@@ -23,24 +23,27 @@ def write(folder: Path, status: str, names: Sequence[str]) -> None:
     write_atomic(folder / MANIFEST, json.dumps({"status": status, "files": files}, indent=2) + "\n")
 
 
-def read(folder: Path) -> dict[str, Any]:
-    """The manifest, every file checked against it.  Raises Corrupt naming the first file that differs."""
+def read(folder: Path, final: Sequence[str] = FINAL, kind: str = "run") -> dict[str, Any]:
+    """The manifest, every file checked against it; when complete it lists `final`.
+
+    Raises Corrupt naming the first file that differs; `kind` is what its text calls the folder's content.
+    """
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         listed = {name: (entry["bytes"], entry["sha256"]) for name, entry in manifest["files"].items()}
-        complete = manifest["status"] == TRAINING or all(name in listed for name in FINAL)
+        complete = manifest["status"] == TRAINING or all(name in listed for name in final)
         if manifest["status"] not in (TRAINING, COMPLETE, DIVERGED) or not complete or "spec.json" not in listed:
             raise ValueError("unknown status or incomplete list")
     except OSError as error:
-        raise Corrupt(f"run {folder.name}: {MANIFEST} is missing or no readable file") from error
+        raise Corrupt(f"{kind} {folder.name}: {MANIFEST} is missing or no readable file") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Corrupt(f"run {folder.name}: {MANIFEST} is damaged") from error
+        raise Corrupt(f"{kind} {folder.name}: {MANIFEST} is damaged") from error
     for name, (size, digest) in listed.items():
         path = folder / name
         if not path.is_file():
-            raise Corrupt(f"run {folder.name}: {name} is missing")
+            raise Corrupt(f"{kind} {folder.name}: {name} is missing")
         if path.stat().st_size != size or sha256(path) != digest:
-            raise Corrupt(f"run {folder.name}: {name} does not match its checksum")
+            raise Corrupt(f"{kind} {folder.name}: {name} does not match its checksum")
     return manifest
 
 

@@ -16,7 +16,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -95,14 +95,24 @@ class Run:
 
         Raises Corrupt for a file that is not a checkpoint; nothing in it is ever executed.
         """
-        states = [name for name in self.manifest["files"] if name.startswith("state-")]
-        if not states:
+        state = read_state(self.folder, self.manifest["files"], device)
+        if state is None:
             return None
         try:
-            state = torch.load(self.folder / states[0], map_location=device, weights_only=True)
             return {"training": state["training"], "seconds": float(state["seconds"])}
-        except Exception as error:              # torch.load has no error of its own for bytes that are no checkpoint
-            raise Corrupt(f"run {self.id}: {states[0]} is not a checkpoint") from error
+        except (LookupError, TypeError, ValueError) as error:
+            raise Corrupt(f"run {self.id}: its state is not a checkpoint of a run") from error
+
+
+def read_state(folder: Path, files: Iterable[str], device: torch.device) -> dict | None:
+    """The checkpoint among the `files` of a folder, None if there is none.  Raises Corrupt for a file that is none."""
+    states = [name for name in files if name.startswith("state-")]
+    if not states:
+        return None
+    try:
+        return torch.load(folder / states[0], map_location=device, weights_only=True)
+    except Exception as error:                  # torch.load has no error of its own for bytes that are no checkpoint
+        raise Corrupt(f"{folder.name}: {states[0]} is not a checkpoint") from error
 
 
 class Store:

@@ -159,16 +159,21 @@ class Oracle:
         0.01 / (V + 1), the uniform share of one word, which was not taken from the others: with such words the
         score adds up to at most 1 + 0.01 / (V + 1) = 1.00001 per position.
         """
+        if backoff:
+            return sum(self.word_log_probs(sentence, backoff))
+        mass = self.mass((*sentence, END))
+        return log(mass) if mass else -inf
+
+    def word_log_probs(self, sentence: Sequence[str], backoff: float) -> list[float]:
+        """The terms of the graded score (see `log_prob`): one for each word and one for the end."""
         text = (*sentence, END)
         masses = [prefix.mass for prefix in self._walk(text)]
-        if not backoff:
-            return log(masses[-1]) if masses[-1] else -inf
         ids = [self._bigram_id.get(word, len(self.words) + 1) for word in (END, *text)]
-        total = 0.
+        found = []
         for (before, after), (previous, word) in zip(pairwise(masses), pairwise(ids), strict=True):
             local = self.bigram[previous, word]
-            total += log((1 - backoff) * after / before + backoff * local if before else local)
-        return total
+            found.append(log((1 - backoff) * after / before + backoff * local if before else local))
+        return found
 
     @cached_property
     def _bigram_id(self) -> dict[str, int]:
