@@ -6,6 +6,7 @@ from html import escape
 
 from ceae_core import generate
 from ceae_core.manifest import COMPLETE
+from ceae_core.measure.words import edit_distance
 from ceae_core.report.results import Result
 from ceae_core.report.tables import Cell, Table
 from ceae_core.runs import Run
@@ -38,20 +39,9 @@ def reconstructions(runs: Sequence[Run], sentences: Sequence[Sentence], caption:
 
 def word_errors(runs: Sequence[Run], sentences: Sequence[Sentence]) -> dict[str, float]:
     """Word error rate of the greedy reconstructions of each run: words changed, added or lost per true word."""
-    return {Result.of(run).name: sum(map(_edits, made, sentences)) / sum(map(len, sentences))
+    return {Result.of(run).name: sum(map(edit_distance, made, sentences)) / sum(map(len, sentences))
             for run in runs if run.status == COMPLETE
             for made in [generate.reconstruct(run.model(), sentences, run.vocabulary())]}
-
-
-def _edits(made: Sentence, original: Sentence) -> int:
-    """Levenshtein distance in words."""
-    before = list(range(len(original) + 1))
-    for i, word in enumerate(made, 1):
-        now = [i]
-        for j, true in enumerate(original, 1):
-            now.append(min(before[j] + 1, now[-1] + 1, before[j - 1] + (word != true)))
-        before = now
-    return before[-1]
 
 
 def side_by_side(texts: Mapping[str, Sequence[Sentence]], count: int, caption: str, name: str) -> Table:

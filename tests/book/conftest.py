@@ -63,15 +63,25 @@ def book(tmp_path: Path) -> SmallBook:
     return book
 
 
+def html_folder() -> Path:
+    """Where the rendered pages are: `_build/html`, or the folder that CEAE_HTML names."""
+    named = os.environ.get("CEAE_HTML")
+    return Path(named).resolve() if named else here().build / "html"
+
+
 def pytest_generate_tests(metafunc):
-    """`page` runs over the rendered pages: those of `_build/html`, or of the folder that CEAE_HTML names.
+    """`page` runs over the rendered pages.
 
     When CEAE_HTML is set, a chapter without a page is a failure; otherwise the tests are skipped without a built book.
     """
     if "page" in metafunc.fixturenames:
-        named = os.environ.get("CEAE_HTML")
-        folder = Path(named).resolve() if named else here().build / "html"
+        named, folder = os.environ.get("CEAE_HTML"), html_folder()
         pages = [folder / f"{name}.html" for name in here().chapters()]
         pages = [path for path in pages if named or path.is_file()]
         skip = pytest.mark.skip(reason="the book is not built (make book)")
         metafunc.parametrize("page", pages or [pytest.param(folder / "intro.html", marks=skip)], ids=lambda p: p.stem)
+
+
+@pytest.fixture(scope="session", name="html_folder")
+def folder_of_pages() -> Path:
+    return html_folder()

@@ -2,7 +2,6 @@
 
 import pytest
 
-from ceae_core import experiments
 from ceae_core.critics.perplexity import Protocol, of_run
 from ceae_core.errors import CeaeError
 from ceae_core.execute import obtain as obtain_run

@@ -1,8 +1,6 @@
-"""Marked words, word errors."""
+"""Marked words, sentences side by side."""
 
-import pytest
-
-from ceae_core.report.samples import _edits, marked, side_by_side
+from ceae_core.report.samples import marked, side_by_side
 
 
 def test_differing_words_are_marked_and_escaped():
@@ -18,12 +16,6 @@ def test_a_missing_word_leaves_a_caret_with_its_text():
 
 def test_equal_sentences_are_not_marked():
     assert "mark" not in marked(["a", "b"], ["a", "b"]).html
-
-
-@pytest.mark.parametrize("made, original, edits", [
-    ("", "a b", 2), ("a b", "", 2), ("a b c", "a c", 1), ("x b c", "a b c", 1), ("b a", "a b", 2)])
-def test_edit_distance(made, original, edits):
-    assert _edits(made.split(), original.split()) == edits
 
 
 def test_side_by_side():
