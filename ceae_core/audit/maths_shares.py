@@ -7,8 +7,8 @@ from itertools import product
 from scipy import stats
 
 
-def fits(shares: Sequence[float], answers: int, places: int = 1) -> bool:
-    """Whether `answers` can be divided so that the percentages round to `shares`, all of them at once.
+def counts(shares: Sequence[float], answers: int, places: int = 1) -> list[tuple[int, ...]]:
+    """All ways to divide `answers` so that the percentages round to `shares`.
 
     Any shares with `places` decimals that sum to 100 fit 100 * 10**places answers and its multiples, so that a fit
     there says nothing.
@@ -16,7 +16,12 @@ def fits(shares: Sequence[float], answers: int, places: int = 1) -> bool:
     half = 0.5 * 10.0 ** -places + 1e-9
     spans = [range(max(0, math.ceil((s - half) * answers / 100 - 1e-9)), math.floor((s + half) * answers / 100 + 1e-9)
                    + 1) for s in shares]
-    return any(sum(counts) == answers for counts in product(*spans))
+    return [found for found in product(*spans) if sum(found) == answers]
+
+
+def fits(shares: Sequence[float], answers: int, places: int = 1) -> bool:
+    """Whether there is a way to divide `answers` so that the percentages round to `shares`, all of them at once."""
+    return bool(counts(shares, answers, places))
 
 
 def share_z(first: float, second: float, answers: float) -> float:

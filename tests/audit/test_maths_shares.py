@@ -28,6 +28,15 @@ def test_fits_agrees_with_trying_all_counts():
                                            zip((a, b, n - a - b), shares, strict=True))
                         for a, b in product(range(n + 1), repeat=2))
             assert maths.fits(shares, n) == naive
+            assert len(set(maths.counts(shares, n))) == len(maths.counts(shares, n))
+            assert all(sum(found) == n and all(abs(100 * c / n - s) <= 0.05 + 1e-9 for c, s in zip(
+                found, shares, strict=True)) for found in maths.counts(shares, n))
+
+
+def test_counts_are_all_there():
+    assert maths.counts((46.4, 36.2, 17.4), 1000) == [(464, 362, 174)]
+    assert maths.counts((46.0, 36.0, 18.0), 100) == [(46, 36, 18)]
+    assert set(maths.counts((50.0, 25.0, 25.0), 4000)) >= {(2000, 1000, 1000), (2001, 1000, 999)}
 
 
 @pytest.mark.parametrize("shares", [(46.4, 36.2, 17.4), (8.1, 90.9, 1.0), (33.3, 33.3, 33.4)])

@@ -8,7 +8,7 @@ from textwrap import wrap
 from typing import Any
 
 from ceae_core.report.axis import AUTHORS
-from ceae_core.report.reproduction import language, pictures, printed
+from ceae_core.report.reproduction import generated, language, pictures, printed, sentences
 from ceae_core.report.reproduction.outcome import (
     VERDICTS,
     Check,
@@ -46,19 +46,20 @@ class Item:
 ITEMS: tuple[Item, ...] = (
     Item("ceae", "Figure 1", "architecture", pictures.drawing("bn-vae", "ceae"), "model_zoo", is_drawing=True),
     Item("ceae", "Table 1", "LSTM language models, Yahoo and Yelp", language.ceae_table1, "ceae_language_models",
-         "Yahoo and Yelp could not be obtained; perplexities of generated text need critics."),
+         "Yahoo and Yelp could not be obtained, nor GPT-2's weights."),
     Item("ceae", "Table 2", "transformers and OPTIMUS, Yahoo and Yelp", printed.transformers, "audit",
          "No chapter trains transformers yet."),
     Item("ceae", "Table 3", "sentiment from few labels", printed.labels, "audit", "No chapter trains probes yet."),
-    Item("ceae", "Table 4", "choices of people, LSTMs", printed.human(4), "audit",
-         f"{NO_TEXT}, and it takes raters.", is_barred=True),
-    Item("ceae", "Table 5", "choices of people, transformers", printed.human(5), "audit",
-         f"{NO_TEXT}, and it takes raters.", is_barred=True),
-    Item("ceae", "Table 6", "interpolated reviews", printed.sentences("ceae"), "audit", "No chapter interpolates yet."),
-    Item("ceae", "Table 7", "choices of GPT-4, LSTMs", printed.choices(7, None), "audit",
-         f"{NO_TEXT}, nor is the version of the model named.", is_barred=True),
-    Item("ceae", "Table 8", "choices of GPT-4, transformers", printed.choices(8, None), "audit",
-         f"{NO_TEXT}, nor is the version of the model named.", is_barred=True),
+    Item("ceae", "Table 4", "choices of people, LSTMs", printed.human(4), "human_and_gpt4_evaluation",
+         f"{NO_TEXT}, and it takes raters; the sheets for them are there.", is_barred=True),
+    Item("ceae", "Table 5", "choices of people, transformers", printed.human(5), "human_and_gpt4_evaluation",
+         f"{NO_TEXT}, and it takes raters; the sheets for them are there.", is_barred=True),
+    Item("ceae", "Table 6", "interpolated reviews", sentences.ceae_table6, "interpolation",
+         "No labelled line of CEAE is recorded yet."),
+    Item("ceae", "Table 7", "choices of GPT-4, LSTMs", printed.choices(7, None), "human_and_gpt4_evaluation",
+         f"{NO_TEXT}, nor is the version of the model named; the command is there.", is_barred=True),
+    Item("ceae", "Table 8", "choices of GPT-4, transformers", printed.choices(8, None), "human_and_gpt4_evaluation",
+         f"{NO_TEXT}, nor is the version of the model named; the command is there.", is_barred=True),
     Item("ceae", "Table 9", "agreement with BERT, Yahoo", printed.correlations(9), "audit",
          "No chapter runs BERT yet."),
     Item("ceae", "Table 10", "agreement with BERT, Yelp", printed.correlations(10), "audit",
@@ -73,11 +74,12 @@ ITEMS: tuple[Item, ...] = (
     Item("clvm", "Table 2", "language models, Yahoo and Yelp", printed.other_corpora, "ptb_language_modelling",
          f"{NO_CORPUS}; the commands are there.", is_barred=True),
     Item("clvm", "Table 3", "contrast on h or z", language.clvm_table3, "ablations"),
-    Item("clvm", "Table 4", "forward and reverse perplexity", printed.perplexities, "audit",
-         "No chapter scores generated text by critics yet."),
+    Item("clvm", "Table 4", "forward and reverse perplexity", generated.clvm_table4, "perplexity",
+         "No samples of these rows are recorded yet."),
     Item("clvm", "Figure 3", "KL and MI over the epochs", pictures.clvm_figure3, "kl_negativity"),
     Item("clvm", "Table 5", "synthetic clusters", pictures.clvm_table5, "synthetic_clusters"),
-    Item("clvm", "Table 6", "interpolated sentences", printed.sentences("clvm"), why="No chapter interpolates yet."),
+    Item("clvm", "Table 6", "interpolated sentences", sentences.clvm_table6, "interpolation",
+         "No line of a contrastive model is recorded yet."),
     Item("clvm", "Figure 4", "rates of dropout", pictures.clvm_figure4, "ablations"),
     Item("clvm", "Table 7", "swapped words or dropout", language.clvm_table7, "ablations"),
 )
@@ -111,7 +113,7 @@ class Row:
             span = f"{min(seeds)} to {max(seeds)}" if min(seeds) < max(seeds) else str(max(seeds))
             said.append(f"{place}: {len(group)} run{'s' * (len(group) > 1)}, {span} seed{'s' * (max(seeds) > 1)} each")
         if self.outcome.experiments:
-            said.append(f"{len(self.outcome.experiments)} experiments")
+            said.append(f"{(n := len(self.outcome.experiments))} experiment{'s' * (n > 1)}")
         return "; ".join(said)
 
     @property

@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ceae_core.report import clusters as synthetic
-from ceae_core.report import seed_runs
+from ceae_core.report import lines as interpolated
+from ceae_core.report import perplexity, seed_runs
+from ceae_core.report.perplexity import Board
 from ceae_core.report.ptb import SAME
 from ceae_core.report.recorded import corpora
 from ceae_core.report.results import Result, load_recorded
@@ -44,10 +46,13 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Records:
-    """The results on which verdicts rest: recorded runs by source ("oracle at quick"), recorded clusters."""
+    """The results on which verdicts rest: recorded runs by source ("oracle at quick"), clusters, interpolated lines,
+    perplexities of samples."""
 
     runs: Mapping[str, Sequence[Result]] = field(default_factory=dict)
     clusters: Sequence[synthetic.Trained] = ()
+    lines: Sequence[interpolated.Lines] = ()
+    perplexities: Sequence[Board] = ()
 
     @property
     def every(self) -> list[Result]:
@@ -60,7 +65,8 @@ def recorded() -> Records:
     for corpus in corpora():
         for result in load_recorded(corpus):
             runs.setdefault(f"{corpus} at {result.scale}", []).append(result)
-    return Records(runs, synthetic.recorded())
+    return Records(runs, synthetic.recorded(), interpolated.recorded(),
+                   [perplexity.recorded(corpus, scale) for corpus, scale in perplexity.RECORDED])
 
 
 def verdict(checks: Sequence[Check], is_drawing: bool = False, was_run: bool = False, obstacle: str = "") -> str:

@@ -85,20 +85,6 @@ def human(table: int):
     return lambda records: choices(table, int(published.setting("ceae", "human study", "questions").value))(records)
 
 
-def sentences(paper: str):
-    """Rule for the interpolations, Table 6 of both papers."""
-    def rule(records: Records) -> Outcome:
-        frame = published.sentences(paper)
-        if paper == "ceae":
-            between = int((frame["type"] == "interpolation").sum())
-            pairs = frame["pair"].nunique()
-            return Outcome(f"{between} interpolated sentences between {pairs} pairs",
-                           lesson=f"{between} chosen sentences illustrate, they do not measure.")
-        return Outcome(f"{len(frame)} sentences on one line between two codes",
-                       lesson="One line between two sentences illustrates, it does not measure.")
-    return rule
-
-
 def correlations(table: int):
     """Rule for Tables 9 and 10 of the first paper."""
     def rule(records: Records) -> Outcome:

@@ -1,0 +1,21 @@
+"""The form that a rater opens in a browser: one HTML file that needs nothing else."""
+
+import json
+from importlib.resources import files
+
+from ceae_core.preference.cells import MARK, STARTS
+from ceae_core.preference.sheet import Sheet
+
+TEMPLATE = "form.html"
+SLOT = "{}"                 # where the template has the content
+
+
+def page(sheet: Sheet) -> str:
+    """The form, its content as JSON in a script that no text can leave."""
+    from ceae_core.preference.folder import columns
+    content = {"sheet": sheet.id, "columns": columns(len(sheet.models)), "mark": MARK, "starts": STARTS,
+               "items": [{"item": item.number, "texts": item.texts} for item in sheet.items]}
+    text = json.dumps(content, ensure_ascii=False).replace("<", "\\u003c").replace("\u2028", "\\u2028")
+    template = files(__package__).joinpath(TEMPLATE).read_text(encoding="utf-8")
+    head, tail = template.split(f'<script type="application/json" id="content">{SLOT}</script>')
+    return f'{head}<script type="application/json" id="content">{text}</script>{tail}'
