@@ -9,7 +9,7 @@ from ceae_core.cli.output import metrics, show
 from ceae_core.cli.parser import Command
 from ceae_core.errors import CeaeError
 
-KINDS = ("ngram", "lstm", "gpt2", "small-gpt2", "oracle")       # those of ceae_core.critics, which imports torch
+KINDS = ("ngram", "lstm", "gpt2", "gpt2-scratch", "oracle")       # those of ceae_core.critics, which imports torch
 MAX_TOKENS = 10_000             # words of a line of a file
 EXIT_NOT_RUN = 1
 
@@ -43,7 +43,7 @@ def _add_options(made: argparse.ArgumentParser) -> None:
     made.add_argument("--order", type=int, help="ngram: longest n-gram (default: 5)")
     made.add_argument("--unknown", choices=("rename", "skip"), help="ngram: what becomes of <unk> (default: rename)")
     made.add_argument("--model", metavar="DIR|NAME", help="gpt2: a folder with weights, or a name of the hub")
-    made.add_argument("--scale", help="lstm, small-gpt2: size and length of the training (default: paper)")
+    made.add_argument("--scale", help="lstm, gpt2-scratch: size and length of the training (default: paper)")
     made.add_argument("--no-end", dest="count_end", action="store_false", default=None,
                       help="ngram: do not score the ends of sentences")
     made.add_argument("--seed", type=int, help="of samples and trainings (default: 1)")

@@ -21,8 +21,8 @@ class Options:
     count_end: bool = True                  # ngram: score and count the ends of sentences
     model: str = "gpt2"                     # gpt2: a folder with weights, or a name of the Hugging Face hub
     download: bool = False                  # gpt2: fetch what a name stands for if it is not in the local cache
-    scale: str = "paper"                    # lstm, small-gpt2: how large and how long trained, see ceae_core.scales
-    seed: int = 1                           # lstm, small-gpt2: of the training
+    scale: str = "paper"                    # lstm, gpt2-scratch: how large and how long trained, see ceae_core.scales
+    seed: int = 1                           # lstm, gpt2-scratch: of the training
     device: str = "auto"
     store: Store | None = None              # where trained critics are kept; None: the default store
 
@@ -52,9 +52,9 @@ def _lstm(sentences: Sequence[Sentence], vocabulary: Vocabulary, options: Option
                       store=options.store)
 
 
-def _small_gpt2(sentences: Sequence[Sentence], vocabulary: Vocabulary, options: Options) -> Critic:
-    from ceae_core.critics import small_gpt2
-    return small_gpt2.train(sentences, vocabulary, small_gpt2.settings_at(options.scale), options.seed,
+def _gpt2_scratch(sentences: Sequence[Sentence], vocabulary: Vocabulary, options: Options) -> Critic:
+    from ceae_core.critics import gpt2_scratch
+    return gpt2_scratch.train(sentences, vocabulary, gpt2_scratch.settings_at(options.scale), options.seed,
                             device=options.device, store=options.store)
 
 
@@ -71,7 +71,7 @@ def _oracle(options: Options) -> Critic:
 KINDS: dict[str, Kind] = {
     "ngram": Kind("n-gram model, modified Kneser-Ney", fit=_ngram),
     "lstm": Kind("LSTM language model", fit=_lstm),
-    "small-gpt2": Kind("small GPT-2, trained on the corpus", fit=_small_gpt2),
+    "gpt2-scratch": Kind("GPT-2 architecture, trained on the corpus", fit=_gpt2_scratch),
     "gpt2": Kind("GPT-2, pretrained", given=_gpt2),
     "oracle": Kind("the grammar of the oracle corpus", given=_oracle),
 }

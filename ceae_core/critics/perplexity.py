@@ -46,7 +46,7 @@ class Protocol:
     count_end: bool = True              # ngram: score and count the ends of sentences
     stream: bool = False                # lstm, gpt2: score the sentences as one text, each after those before it
     model: str = "gpt2"                 # gpt2: folder or name
-    scale: str = "paper"                # lstm, small-gpt2: size and length of the training
+    scale: str = "paper"                # lstm, gpt2-scratch: size and length of the training
 
     def __post_init__(self) -> None:
         kind(self.critic)

@@ -15,7 +15,7 @@ def page(sheet: Sheet) -> str:
     from ceae_core.preference.folder import columns
     content = {"sheet": sheet.id, "columns": columns(len(sheet.models)), "mark": MARK, "starts": STARTS,
                "items": [{"item": item.number, "texts": item.texts} for item in sheet.items]}
-    text = json.dumps(content, ensure_ascii=False).replace("<", "\\u003c").replace("\u2028", "\\u2028")
+    text = json.dumps(content, ensure_ascii=False).replace("<", "\\u003c")
     template = files(__package__).joinpath(TEMPLATE).read_text(encoding="utf-8")
     head, tail = template.split(f'<script type="application/json" id="content">{SLOT}</script>')
     return f'{head}<script type="application/json" id="content">{text}</script>{tail}'

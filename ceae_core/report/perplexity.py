@@ -24,7 +24,7 @@ SMALL = {"smoke": {"forward": 200, "reverse": 1_000}}          # other scales ta
 RECORDED = (("oracle", "quick"), ("ptb", "laptop"))             # places of which results are recorded
 CLVM, CLVM_WORD = "clvm", "clvm, <unk> a word"      # stand for the n-gram critic under the second paper's protocol, as
                                                     # published and with <unk> of the text taken as a word
-NAMES = {"ngram": "5-gram", "lstm": "LSTM", "small-gpt2": "small GPT-2", "gpt2": "GPT-2", "oracle": "grammar"}
+NAMES = {"ngram": "5-gram", "lstm": "LSTM", "gpt2-scratch": "GPT-2 from scratch", "gpt2": "GPT-2", "oracle": "grammar"}
 Key = tuple[str, str, str]      # family or TRUE, critic or CLVM, decoder
 
 
@@ -156,11 +156,10 @@ def family_of(row: str) -> str | None:
 def with_ceae(boards: Sequence[Board]) -> Table:
     """CEAE's Table 1, its three columns of perplexity, beside ours: samples at temperature 1."""
     def ours(board: Board, family: str) -> dict[str, Cell]:
-        decoder = DECODERS[0]
-        asked = any(critic == "gpt2" for _, critic, _ in board.found)
-        return {**({"GPT2-F": board.cell((family, "gpt2", decoder), "forward")} if asked else {}),
-                "L-F": board.cell((family, "lstm", decoder), "forward"),
-                "L-R": board.cell((family, "lstm", decoder), "reverse"),
+        decoder, asked = DECODERS[0], {critic for _, critic, _ in board.found}
+        columns = {"GPT2-F": ("gpt2", "forward"), "L-F": ("lstm", "forward"), "L-R": ("lstm", "reverse")}
+        return {**{name: board.cell((family, critic, decoder), direction)
+                   for name, (critic, direction) in columns.items() if critic in asked},
                 **repetition(board, (family, "ngram", decoder))}
     cells = [(dataset, metric) for dataset in ("Yahoo", "Yelp") for metric in ("GPT2-F", "L-F", "L-R")]
     return _beside("ceae", 1, cells, boards, ours,
@@ -182,7 +181,7 @@ def with_clvm(boards: Sequence[Board]) -> Table:
 
 
 MORE = ("Distinct: different sentences among all samples. Self-BLEU: of 200 samples, 100 means that they are all the "
-        "same. True text: new text of the corpus in the place of samples. Not run: why, as a tooltip. Rows without "
+        "same. Length: mean number of words, its spread as a tooltip. True text: new text of the corpus in the place of samples. Not run: why, as a tooltip. Rows without "
         "numbers of ours are not among this page's families, or are variants of one.")
 
 
@@ -210,11 +209,13 @@ def repetition(board: Board, key: Key) -> dict[str, Cell]:
     """How the samples of a key repeat themselves, in the same words in every table."""
     found = board.found.get(key)
     if not found:
-        return {"distinct": Cell(None, BLANK), "self-BLEU": Cell(None, BLANK)}
+        return dict.fromkeys(("distinct", "self-BLEU", "length"), Cell(None, BLANK))
     diversity = found["diversity"]
     return {"distinct": Cell(diversity["distinct_sentences"],
                              title=f"of {diversity['sentences']:,} samples"),
-            "self-BLEU": Cell(diversity["self_bleu"], title=f"of {diversity['self_bleu_sentences']} samples")}
+            "self-BLEU": Cell(diversity["self_bleu"], title=f"of {diversity['self_bleu_sentences']} samples"),
+            "length": Cell(diversity["length_mean"], title=f"words; sd {diversity['length_sd']:.1f}, at most "
+                                                           f"{len(diversity['lengths']) - 1}")}
 
 
 def _beside(paper: str, table: int, cells: Sequence[tuple[str, str]], boards: Sequence[Board],

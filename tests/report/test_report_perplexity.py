@@ -22,7 +22,7 @@ def judged(forward, reverse, distinct=9, **more):
         return known if ppl is not None else {"not_run": "no weights"}
     return {"forward": part(forward, more), "reverse": part(reverse, {}), "diversity": {
         "sentences": 1_200, "distinct_sentences": distinct, "distinct_words": 7, "self_bleu": 42.5,
-        "self_bleu_sentences": 200}}
+        "self_bleu_sentences": 200, "length_mean": 9.5, "length_sd": 2.0, "lengths": [0] * 12 + [3]}}
 
 
 def true(forward, mass, grammatical=0.5):
@@ -51,6 +51,7 @@ def test_the_first_papers_columns_and_ours(board):
     vae = row(table, "VAE")
     assert vae["published | Yelp L-R"].value == published.cell("ceae:1:VAE:", "Yelp", "L-R").value
     assert (vae["here | L-F"].value, vae["here | L-R"].value) == (1.5, 45.0)
+    assert vae["here | length"].value == 9.5 and vae["here | length"].title == "words; sd 2.0, at most 12"
     assert vae["here | GPT2-F"].value is None and vae["here | GPT2-F"].text == "not run"
     assert vae["here | GPT2-F"].title == "no weights" and "3 of 50" in vae["here | L-F"].title
     assert vae["here | distinct"].value == 9 and vae["here | distinct"].title == "of 1,200 samples"

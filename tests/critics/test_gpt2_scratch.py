@@ -8,9 +8,9 @@ import torch
 
 from ceae_core.corpora import oracle
 from ceae_core.corpora.vocabulary import build
-from ceae_core.critics import neural, small_gpt2
+from ceae_core.critics import gpt2_scratch, neural
+from ceae_core.critics.gpt2_scratch import Course, LanguageModel, Settings, settings_at, train
 from ceae_core.critics.neural import NetworkCritic
-from ceae_core.critics.small_gpt2 import Course, LanguageModel, Settings, settings_at, train
 from ceae_core.critics.text import Classes
 from ceae_core.errors import CeaeError
 from ceae_core.runs import Store
@@ -153,7 +153,7 @@ def test_it_lies_between_the_truth_and_a_beginner_on_the_oracle_corpus(critic, o
 
 
 def test_it_has_a_name_of_its_own(critic):
-    assert critic.name == small_gpt2.NAME != "gpt2"
+    assert critic.name == gpt2_scratch.NAME != "gpt2"
     assert {"layers": 1, "hidden": 32, "sentences": 1200, "end": "predicted and counted"}.items() <= (
         critic.settings.items())
 

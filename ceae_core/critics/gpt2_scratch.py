@@ -22,7 +22,7 @@ from ceae_core.critics.text import Text
 from ceae_core.errors import CeaeError
 from ceae_core.runs import Store
 
-NAME = "small-gpt2"
+NAME = "gpt2-scratch"
 
 
 @dataclass(frozen=True)
