@@ -181,8 +181,9 @@ def with_clvm(boards: Sequence[Board]) -> Table:
 
 
 MORE = ("Distinct: different sentences among all samples. Self-BLEU: of 200 samples, 100 means that they are all the "
-        "same. Length: mean number of words, its spread as a tooltip. True text: new text of the corpus in the place of samples. Not run: why, as a tooltip. Rows without "
-        "numbers of ours are not among this page's families, or are variants of one.")
+        "same. Length: mean number of words, its spread as a tooltip. True text: new text of the corpus in the place "
+        "of samples. Not run: why, as a tooltip. Rows without numbers of ours are not among this page's families, or "
+        "are variants of one.")
 
 
 def unknown_words(board: Board) -> Table:

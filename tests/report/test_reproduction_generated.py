@@ -53,4 +53,5 @@ def test_recorded_perplexities_are_read():
     for made in boards.values():
         assert made.found.keys() == made.ids.keys()
     penn = clvm_table4(outcome.recorded())
-    assert penn.checks[0].holds and "ptb at laptop" in penn.checks[0].shown
+    assert "ptb at laptop" in penn.checks[0].shown and "oracle at quick" in penn.checks[0].shown
+    assert all(check.holds is not None for check in penn.checks)
