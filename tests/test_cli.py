@@ -7,9 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
@@ -22,38 +20,6 @@ SMALL = ["--set", "batch_size=64", "--set", "precision=fp32", "--set", "iw_sampl
          "--device", "cpu"]
 METRICS = ("rec_nats_per_sentence", "nelbo_nats_per_sentence", "ppl_word", "kl_nats", "mi_minibatch_nats",
            "mi_dataset_nats", "active_units", "nll_iw_nats")
-
-
-class Said(NamedTuple):
-    status: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> dict:
-        return json.loads(self.out)
-
-    @property
-    def last(self) -> str:
-        return self.err.strip().splitlines()[-1]
-
-
-@pytest.fixture
-def ceae(capsys: pytest.CaptureFixture, tmp_path: Path, monkeypatch) -> Callable[..., Said]:
-    """ceae(*arguments) in a working directory of its own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("CEAE_RUNS", raising=False)
-
-    def run(*arguments: object) -> Said:
-        capsys.readouterr()
-        try:
-            status = main([str(a) for a in arguments])
-        except SystemExit as left:
-            status = left.code
-        said = Said(status, *capsys.readouterr())
-        assert "Traceback" not in said.err
-        return said
-    return run
 
 
 @pytest.fixture(scope="module")

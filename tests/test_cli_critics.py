@@ -1,8 +1,6 @@
 """`ceae critic` and `ceae perplexity`: the documented lines, their JSON, and one clear line for each mistake."""
 
-import json
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
@@ -16,32 +14,9 @@ SMALL = ["--set", "batch_size=64", "--set", "precision=fp32", "--set", "iw_sampl
          "--device", "cpu"]
 
 
-class Said(NamedTuple):
-    status: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> dict:
-        return json.loads(self.out)
-
-
-@pytest.fixture
-def ceae(capsys, monkeypatch, tmp_path):
-    """ceae(*arguments) in a working directory of its own."""
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(autouse=True)
+def offline(monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-
-    def run(*arguments):
-        capsys.readouterr()
-        try:
-            status = main([str(a) for a in arguments])
-        except SystemExit as left:
-            status = left.code
-        said = Said(status, *capsys.readouterr())
-        assert "Traceback" not in said.err
-        return said
-    return run
 
 
 @pytest.fixture(scope="module")

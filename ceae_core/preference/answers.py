@@ -12,8 +12,8 @@ import numpy as np
 from ceae_core.errors import CeaeError
 from ceae_core.files import write_atomic
 from ceae_core.preference import csvfile
-from ceae_core.preference.cells import fingerprint, plain
-from ceae_core.preference.folder import columns, to_csv
+from ceae_core.preference.cells import columns, fingerprint, plain
+from ceae_core.preference.folder import to_csv
 from ceae_core.preference.sheet import Sheet
 
 NONE = -1                   # no answer

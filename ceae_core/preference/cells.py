@@ -24,3 +24,8 @@ def fingerprint(texts: Sequence[str]) -> str:
     """16 digits of the sha256 of texts in their order; line ends, which spreadsheets change, count as one kind."""
     same = [text.replace("\r\n", "\n").replace("\r", "\n") for text in texts]
     return hashlib.sha256(json.dumps(same).encode()).hexdigest()[:16]
+
+
+def columns(models: int) -> list[str]:
+    """Header of the sheet, and of the answers, which are a sheet whose column `choice` is filled in."""
+    return ["sheet", "item", "rater", "choice", *(f"candidate {place}" for place in range(1, models + 1))]

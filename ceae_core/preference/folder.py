@@ -9,15 +9,10 @@ from pathlib import Path
 from ceae_core.errors import CeaeError
 from ceae_core.files import make_folder, write_atomic
 from ceae_core.preference import csvfile, form
-from ceae_core.preference.cells import fingerprint, plain, safe
+from ceae_core.preference.cells import columns, fingerprint, plain, safe
 from ceae_core.preference.sheet import FORMAT, Item, Sheet, identify
 
 SHEET, FORM, KEY = "sheet.csv", "form.html", "key.json"
-
-
-def columns(models: int) -> list[str]:
-    """Header of the sheet, and of the answers, which are a sheet whose column `choice` is filled in."""
-    return ["sheet", "item", "rater", "choice", *(f"candidate {place}" for place in range(1, models + 1))]
 
 
 def to_csv(sheet: Sheet, choices: Mapping[int, int | None] | None = None, rater: str = "") -> str:

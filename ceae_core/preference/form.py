@@ -3,7 +3,7 @@
 import json
 from importlib.resources import files
 
-from ceae_core.preference.cells import MARK, STARTS
+from ceae_core.preference.cells import MARK, STARTS, columns
 from ceae_core.preference.sheet import Sheet
 
 TEMPLATE = "form.html"
@@ -12,7 +12,6 @@ SLOT = "{}"                 # where the template has the content
 
 def page(sheet: Sheet) -> str:
     """The form, its content as JSON in a script that no text can leave."""
-    from ceae_core.preference.folder import columns
     content = {"sheet": sheet.id, "columns": columns(len(sheet.models)), "mark": MARK, "starts": STARTS,
                "items": [{"item": item.number, "texts": item.texts} for item in sheet.items]}
     text = json.dumps(content, ensure_ascii=False).replace("<", "\\u003c")

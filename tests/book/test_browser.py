@@ -2,25 +2,12 @@
 
 import os
 import re
-import shutil
 from contextlib import contextmanager
 
 import pytest
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 ICON_FONT = re.compile(r"\.woff2")       # not loaded from a disk; the icons are drawn by a script instead
 OTHER_THEME = {"light": "dark", "dark": "light"}
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @contextmanager

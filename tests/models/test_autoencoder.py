@@ -1,4 +1,4 @@
-"""The LSTM autoencoder against a cell-by-cell computation, one sentence at a time and without padding."""
+"""The autoencoder against a cell-by-cell computation, one sentence at a time and without padding."""
 
 import math
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from torch import nn
 
 from ceae_core.errors import CeaeError
 from ceae_core.models import output
-from ceae_core.models.autoencoder import TextAutoencoder, build, lengths
+from ceae_core.models.autoencoder import NETS, TextAutoencoder, build, lengths
 from ceae_core.models.posteriors import Deterministic, Gaussian
 
 VOCABULARY, EMBEDDING, HIDDEN, LATENT = 17, 5, 6, 3
@@ -18,9 +18,12 @@ PAD, BOS, EOS = 0, 1, 2
 SENTENCES = [[1, 5, 9, 4, 2], [1, 7, 2], [1, 2], [1, 16, 15, 14, 13, 12, 11, 2]]
 
 
-def model(stack: str = "bn", posterior: Callable | None = Gaussian, **options) -> TextAutoencoder:
+SIZES = {"lstm": {"embedding": EMBEDDING}, "transformer": {"embedding": HIDDEN, "layers": 2, "heads": 3, "inner": 7}}
+
+
+def model(stack: str = "bn", posterior: Callable | None = Gaussian, net: str = "lstm", **options) -> TextAutoencoder:
     torch.manual_seed(3)
-    made = build(posterior, VOCABULARY, stack=stack, embedding=EMBEDDING, hidden=HIDDEN, latent=LATENT, **options)
+    made = build(posterior, VOCABULARY, net=net, stack=stack, hidden=HIDDEN, latent=LATENT, **SIZES[net], **options)
     with torch.no_grad():
         for weight in made.parameters():
             weight.uniform_(-0.8, 0.8)      # far from the start, where every gate and bias matters
@@ -81,18 +84,22 @@ def test_a_language_model_starts_from_zeros_and_sees_no_code(stack: str):
     assert net.nll(padded(SENTENCES), None).tolist() == pytest.approx(expected, abs=1e-4)
 
 
+@pytest.mark.parametrize("kind", NETS)
 @torch.no_grad()
-def test_slices_of_the_output_layer_change_nothing(monkeypatch):
-    net, x, z = model(), padded(SENTENCES), torch.randn(4, LATENT)
+def test_slices_of_the_output_layer_change_nothing(kind: str, monkeypatch):
+    net, x, z = model(net=kind), padded(SENTENCES), torch.randn(4, LATENT)
     whole = net.nll(x, z)
     monkeypatch.setattr(output, "ROWS_AT_ONCE", 3)
     torch.testing.assert_close(net.nll(x, z), whole)
 
 
-@pytest.mark.parametrize("stack", ["bn", "ivae"])
+@pytest.mark.parametrize("options", [{"stack": "bn", "skip": True}, {"stack": "ivae", "skip": True},
+                                     {"net": "transformer"}, {"net": "transformer", "posterior": None}])
 @torch.no_grad()
-def test_step_by_step_decoding_gives_the_same_likelihood(stack: str):
-    net, z = model(stack, skip=True), torch.randn(1, LATENT)
+def test_step_by_step_decoding_gives_the_same_likelihood(options: dict):
+    """So the keys and values that a transformer keeps are those of a whole pass."""
+    net = model(**options)
+    z = torch.randn(1, LATENT) if net.posterior else None
     for sentence in SENTENCES:
         state, nll = net.decoder.begin(1, z), 0.0
         for word, target in zip(sentence[:-1], sentence[1:], strict=True):
@@ -110,11 +117,12 @@ def test_the_end_symbol_counts_and_the_start_symbol_does_not():
     assert net.nll(padded(SENTENCES), torch.randn(4, LATENT)).tolist() == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.parametrize("kind", NETS)
 @pytest.mark.parametrize("posterior", [Gaussian, Deterministic, partial(Gaussian, norm="batch", gamma=0.7)])
 @torch.no_grad()
-def test_padding_and_company_change_nothing(posterior: Callable):
+def test_padding_and_company_change_nothing(posterior: Callable, kind: str):
     """A sentence has the same code and likelihood alone, in a batch, and with more padding."""
-    net, z = model(posterior=posterior, encoder_dropout=0.4), torch.randn(len(SENTENCES), LATENT)
+    net, z = model(posterior=posterior, net=kind, encoder_dropout=0.4), torch.randn(len(SENTENCES), LATENT)
     together, wider = padded(SENTENCES), padded(SENTENCES, extra=5)
     torch.testing.assert_close(net.encode(wider).mu, net.encode(together).mu)
     torch.testing.assert_close(net.nll(wider, z), net.nll(together, z))

@@ -10,7 +10,6 @@ from torch import nn
 from ceae_core import generate
 from ceae_core.corpora import Vocabulary
 from ceae_core.errors import CeaeError
-from ceae_core.models import output
 from ceae_core.models.autoencoder import TextAutoencoder, build
 from ceae_core.models.posteriors import Deterministic, Gaussian
 from ceae_core.models.transformer import Block, positions
@@ -118,19 +117,6 @@ def test_the_code_is_a_place_to_look_at_and_a_part_of_every_word():
     assert float(net.nll(torch.tensor([sentence]), z)) == pytest.approx(nll, abs=1e-5)
 
 
-@pytest.mark.parametrize("posterior", [None, Gaussian])
-@torch.no_grad()
-def test_cached_decoding_is_uncached_decoding(posterior: Callable | None):
-    net = model(posterior)
-    z = torch.randn(1, LATENT) if posterior else None
-    for sentence in SENTENCES:
-        state, nll = net.decoder.begin(1, z), 0.0
-        for word, target in zip(sentence[:-1], sentence[1:], strict=True):
-            logits, state = net.decoder.step(torch.tensor([word]), z, state)
-            nll -= float(logits.log_softmax(-1)[0, target])
-        assert nll == pytest.approx(float(net.nll(padded([sentence]), z)), abs=1e-4)
-
-
 @torch.no_grad()
 def test_greedy_sentences_are_those_of_whole_passes():
     """Each next word from a pass over all words so far; rows that have ended leave the batch in `generate`."""
@@ -150,26 +136,6 @@ def test_greedy_sentences_are_those_of_whole_passes():
                 break
         expected.append(vocabulary.decode(tokens[1:]))
     assert made == expected and len({len(sentence) for sentence in made}) > 1
-
-
-@torch.no_grad()
-def test_padding_and_company_change_nothing():
-    net, z = model(), torch.randn(len(SENTENCES), LATENT)
-    together, wider = padded(SENTENCES), padded(SENTENCES, extra=5)
-    torch.testing.assert_close(net.encode(wider).mu, net.encode(together).mu)
-    torch.testing.assert_close(net.nll(wider, z), net.nll(together, z))
-    for i, sentence in enumerate(SENTENCES):
-        alone = padded([sentence])
-        torch.testing.assert_close(net.encode(alone).mu[0], net.encode(together).mu[i])
-        torch.testing.assert_close(net.nll(alone, z[i:i + 1])[0], net.nll(together, z)[i])
-
-
-@torch.no_grad()
-def test_slices_of_the_output_layer_change_nothing(monkeypatch):
-    net, x, z = model(), padded(SENTENCES), torch.randn(4, LATENT)
-    whole = net.nll(x, z)
-    monkeypatch.setattr(output, "ROWS_AT_ONCE", 3)
-    torch.testing.assert_close(net.nll(x, z), whole)
 
 
 def test_padding_gets_no_gradient():

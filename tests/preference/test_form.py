@@ -1,14 +1,10 @@
 """The form in a browser without a network: filled by keyboard, kept over a reload, saved for `answers.read`."""
 
 import json
-import shutil
 
 import pytest
 
 from ceae_core.preference import answers, folder, form
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
-in_a_browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
 
 
 def test_the_content_cannot_leave_its_script(awkward):
@@ -19,15 +15,6 @@ def test_the_content_cannot_leave_its_script(awkward):
     assert page.count("</script>") == form.files("ceae_core.preference").joinpath(form.TEMPLATE).read_text(
         encoding="utf-8").count("</script>")
     assert not any(f"{what}=\"http" in page or f"{what}='http" in page for what in ("src", "href"))
-
-
-@pytest.fixture(scope="module")
-def browser():
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -66,7 +53,6 @@ def question(tab):
     return tab.locator("legend").inner_text()
 
 
-@in_a_browser
 def test_filled_by_keyboard_kept_over_a_reload_and_read_back(opened, sheet, tmp_path):
     tab = opened(sheet)
     tab.get_by_label("Your name or a code").focus()
@@ -94,7 +80,6 @@ def test_filled_by_keyboard_kept_over_a_reload_and_read_back(opened, sheet, tmp_
     assert (answers.read([saved(tab, tmp_path / "whole.csv")], sheet).choices == 1).all()
 
 
-@in_a_browser
 def test_filled_by_mouse_and_arrow_keys(opened, sheet, tmp_path):
     tab = opened(sheet)
     for item in sheet.items:
@@ -111,7 +96,6 @@ def test_filled_by_mouse_and_arrow_keys(opened, sheet, tmp_path):
     assert again.positions[0, 0] == 1
 
 
-@in_a_browser
 def test_an_open_item_is_asked_for(opened, sheet):
     tab = opened(sheet)
     tab.keyboard.press("Enter")
@@ -123,7 +107,6 @@ def test_an_open_item_is_asked_for(opened, sheet):
     assert question(tab) == "Item 1 of 12" and "still open" in tab.inner_text("#status")
 
 
-@in_a_browser
 def test_awkward_texts_are_shown_as_they_are_and_come_back(opened, awkward, tmp_path):
     tab = opened(awkward)
     tab.get_by_label("Your name or a code").fill("=HYPERLINK(1)")
@@ -156,7 +139,6 @@ CONTRASTS = """
     }"""
 
 
-@in_a_browser
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_readable_in_both_themes_labelled_and_narrow(opened, sheet, theme):
     tab = opened(sheet, theme, width=380)
@@ -173,7 +155,6 @@ def test_readable_in_both_themes_labelled_and_narrow(opened, sheet, theme):
     assert ring == "solid"
 
 
-@in_a_browser
 def test_without_storage_the_form_says_so_and_works(browser, sheet, tmp_path):
     folder.write(sheet, tmp_path)
     context = browser.new_context(offline=True, accept_downloads=True)

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from base64 import b64decode
 
 import numpy as np
@@ -14,8 +13,6 @@ from ceae_core.preference import folder, prompt, standin
 from ceae_core.preference.answers import Answers
 from ceae_core.preference.sheet import Sheet
 from ceae_core.report import preference
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 
 
 @pytest.fixture(scope="module")
@@ -114,20 +111,16 @@ def test_the_links_hold_the_files_that_the_command_writes(sheet, tmp_path):
         assert (tmp_path / name).read_bytes() == (tmp_path / "by command" / name).read_bytes()
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
-def test_the_form_opens_in_a_new_tab(sheet, tmp_path):
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+def test_the_form_opens_in_a_new_tab(sheet, browser, tmp_path):
     page = tmp_path / "page.html"
     page.write_text(f"<!doctype html><meta charset='utf-8'>{preference.Files(sheet)._repr_html_()}", encoding="utf-8")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        context = browser.new_context(offline=True)
-        tab = context.new_page()
-        tab.goto(page.as_uri())
-        with context.expect_page() as opened:
-            tab.get_by_role("button", name="Open the form in a new tab").press("Enter")
-        form = opened.value
-        form.wait_for_load_state()
-        assert form.locator("legend").inner_text() == "Item 1 of 30"
-        assert form.locator("label.candidate span").nth(1).inner_text() == sheet.items[0].texts[0]
-        browser.close()
+    context = browser.new_context(offline=True)
+    tab = context.new_page()
+    tab.goto(page.as_uri())
+    with context.expect_page() as opened:
+        tab.get_by_role("button", name="Open the form in a new tab").press("Enter")
+    form = opened.value
+    form.wait_for_load_state()
+    assert form.locator("legend").inner_text() == "Item 1 of 30"
+    assert form.locator("label.candidate span").nth(1).inner_text() == sheet.items[0].texts[0]
+    context.close()
