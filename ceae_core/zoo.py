@@ -101,9 +101,16 @@ class Family:
 # What makes a row of paper A's families one of paper B's: the other stack, whose annealing starts at 0.1.
 PAPER_B = {"stack": "ivae", "kl_start": 0.1}
 
+
+def _transformers(model: str, tables: tuple[int, ...] = (2, 11), **changes: Any) -> dict[str, dict[str, Any]]:
+    """The rows of a model in the upper half of paper A's Table 2 and in its Table 11."""
+    return {f"ceae:{table}:{model}": {"net": "transformer", **changes} for table in tables}
+
+
 VAE = Family(
     "VAE, annealed", ("bowman2016generating", "kingma2014auto"),
-    {"ceae:1:VAE:": {}, "ceae:3:VAE:": {}, "clvm:1:VAE:": PAPER_B, "clvm:2:VAE:": PAPER_B, "clvm:4:VAE:": PAPER_B})
+    {"ceae:1:VAE:": {}, **_transformers("VAE:"), "ceae:3:VAE:": {},
+     "clvm:1:VAE:": PAPER_B, "clvm:2:VAE:": PAPER_B, "clvm:4:VAE:": PAPER_B})
 # Paper B's own families stand on the stack of iVAE; `resolve` gives its optimiser and epochs along with it.
 IVAE = Family(
     "iVAE", ("fang2019implicit",), {"clvm:1:iVAE:": {}, "clvm:2:iVAE:": {}, "clvm:4:iVAE:": {}},
@@ -118,10 +125,10 @@ CVAE = replace(
 FREE_BITS = replace(
     VAE, title="Free bits, per unit", cite=("kingma2016improved", "li2019surprisingly"),
     rows={"ceae:1:FB:free_bits=4": {"target": 4.0}, "ceae:1:FB:free_bits=5": {"target": 5.0},
-          "ceae:3:FB:free_bits=9": {"target": 9.0}},
+          **_transformers("FB:free_bits=7", target=7.0), "ceae:3:FB:free_bits=9": {"target": 9.0}},
     terms=(Term("free_bits", free_bits, warmup),))
 CEAE = Family(
-    "CEAE", ("ghose2023contrastive",), {"ceae:1:CEAE:": {}, "ceae:3:CEAE:": {}},
+    "CEAE", ("ghose2023contrastive",), {"ceae:1:CEAE:": {}, **_transformers("CEAE:"), "ceae:3:CEAE:": {}},
     posterior=Deterministic, noise=decaying_noise, terms=(Term("entropy", MomentumContrast, entropy_weight),),
     options={"norm": "batch"}, settings={"lr": 0.1})
 
@@ -136,13 +143,14 @@ FAMILIES: dict[str, Family] = {
     "vae": VAE,
     "beta-vae": replace(
         VAE, title="beta-VAE", cite=("higgins2017beta",),
-        rows={"ceae:1:beta-VAE:beta=0.4": {"beta": 0.4}, "clvm:1:betaVAE:beta=0.5": PAPER_B | {"beta": 0.5},
+        rows={"ceae:1:beta-VAE:beta=0.4": {"beta": 0.4}, **_transformers("beta-VAE:beta=0.4", beta=0.4),
+              "clvm:1:betaVAE:beta=0.5": PAPER_B | {"beta": 0.5},
               "clvm:2:betaVAE:beta=0.4": PAPER_B | {"beta": 0.4}, "clvm:4:betaVAE:beta=0": PAPER_B | {"beta": 0.0},
               "clvm:4:betaVAE:beta=0.5": PAPER_B | {"beta": 0.5}},
         terms=(Term("kl", kl, capped_warmup),)),
     "cyclic": replace(
         VAE, title="Cyclical annealing", cite=("fu2019cyclical",),
-        rows={"ceae:1:cyclic:": {}, "ceae:3:cyclic:": {},
+        rows={"ceae:1:cyclic:": {}, **_transformers("cyclic:"), "ceae:3:cyclic:": {},
               "clvm:1:CycVAE:": PAPER_B | {"cycle_epochs": 10.0}, "clvm:4:CycVAE:": PAPER_B | {"cycle_epochs": 10.0}},
         terms=(Term("kl", kl, cyclical),)),
     "fb": FREE_BITS,
@@ -162,14 +170,15 @@ FAMILIES: dict[str, Family] = {
     "bn-vae": replace(
         VAE, title="BN-VAE", cite=("zhu2020batch",),
         rows={"ceae:1:BN-VAE:gamma=0.6": {"gamma": 0.6}, "ceae:1:BN-VAE:gamma=0.7": {"gamma": 0.7},
-              "ceae:3:BN-VAE:gamma=0.6": {"gamma": 0.6}},
+              **_transformers("BN-VAE:gamma=0.7", gamma=0.7), "ceae:3:BN-VAE:gamma=0.6": {"gamma": 0.6}},
         options={"norm": "batch", "gamma": 0.7}),
     "skip-vae": replace(
         VAE, title="Skip-VAE", cite=("dieng2019avoiding",), rows={"ceae:1:Skip-VAE:": {}}, settings={"skip": True}),
     # bn-vae starts the encoders of these two narrow as well.
     "delta-vae": replace(
         VAE, title="delta-VAE", cite=("razavi2019preventing",),
-        rows={"ceae:1:delta-VAE:delta=0.1": {"delta": 0.1}, "ceae:3:delta-VAE:": {}},
+        rows={"ceae:1:delta-VAE:delta=0.1": {"delta": 0.1},
+              **_transformers("delta-VAE:delta=0.1", (11,), delta=0.1), "ceae:3:delta-VAE:": {}},
         posterior=CommittedGaussian, settings={"init": "narrow"}),
     "vmf-vae": Family(
         "vMF-VAE", ("xu2018spherical", "davidson2018hyperspherical"),

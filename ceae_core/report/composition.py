@@ -47,17 +47,19 @@ def families_table() -> Table:
     return Table(rows, f"The zoo: one row for each of its {len(rows)} families", [
         "With: the schedule of the noise in a code, critics, the refinement of a posterior, what is fitted after "
         "training. Differs in: options and settings that are not the defaults. Published rows: paper and tables, in "
-        "brackets the variants of a table's row; those of CLVM take the stack of the second paper."], name="zoo")
+        "brackets the variants of a table's row; those of CLVM take the stack of the second paper, those of CEAE 2 and "
+        "11 the transformer."], name="zoo")
 
 
 def _published(rows: Mapping[str, Any]) -> str:
-    """`CEAE 1 (0.6, 0.7), 3 (0.6); CLVM 1`: the tables of each paper that have a row of this family."""
+    """`CEAE 1 (0.6, 0.7), 2 (0.7), 3 (0.6), 11 (0.7); CLVM 1`: the tables of each paper that have a row of this family."""
     papers: dict[str, dict[str, list[str]]] = {}
     for key in rows:
         paper, number, _, variant = key.split(":")
         papers.setdefault(paper.upper(), {}).setdefault(number, []).append(variant.split("=")[-1])
     named = {paper: [f"{number} ({', '.join(variants)})" if any(variants) else number
-                     for number, variants in tables.items()] for paper, tables in papers.items()}
+                     for number, variants in sorted(tables.items(), key=lambda table: int(table[0]))]
+             for paper, tables in papers.items()}
     return "; ".join(f"{paper} {', '.join(numbers)}" for paper, numbers in named.items())
 
 

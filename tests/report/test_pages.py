@@ -80,7 +80,7 @@ def test_the_zoo_table_names_every_part_of_a_family():
     assert rows["vae"]["with"] is None and rows["rae"]["with"] == "fit_prior"
     assert rows["cvae"]["loss besides Rec"] == "dual × warmup, contrast × contrast_weight"
     assert rows["bn-vae"]["differs in"] == "norm=batch, gamma=0.7" and rows["vae"]["differs in"] is None
-    assert rows["bn-vae"]["published rows"] == "CEAE 1 (0.6, 0.7), 3 (0.6)"
+    assert rows["bn-vae"]["published rows"] == "CEAE 1 (0.6, 0.7), 2 (0.7), 3 (0.6), 11 (0.7)"
     assert rows["cvae+-mi"]["published rows"] == "CLVM 1, 2, 4, 7 (dropout, swap)"
     assert rows["lstm-lm"]["posterior"] is None and rows["fb-total"]["published rows"] is None
 
