@@ -52,7 +52,7 @@ def families_table() -> Table:
 
 
 def _published(rows: Mapping[str, Any]) -> str:
-    """`CEAE 1 (0.6, 0.7), 2 (0.7), 3 (0.6), 11 (0.7); CLVM 1`: the tables of each paper that have a row of this family."""
+    """`CEAE 1 (0.6, 0.7), 2 (0.7), 11 (0.7); CLVM 1`: the tables of each paper that have a row of this family."""
     papers: dict[str, dict[str, list[str]]] = {}
     for key in rows:
         paper, number, _, variant = key.split(":")

@@ -8,7 +8,7 @@ from scipy import stats
 
 from ceae_core.errors import CeaeError
 from ceae_core.report import intervals, published
-from ceae_core.report.figures import Line, Panel, family_style
+from ceae_core.report.figures import Line, Panel
 from ceae_core.report.lines import (
     ALIKE,
     MIXED,
@@ -225,12 +225,12 @@ def along(found: Sequence[Lines]) -> list[Panel]:
 
 def _panel(title: str, unit: str, found: Sequence[Lines], values: Callable[[DecodedLine], Any], *kinds: str) -> Panel:
     curves = []
-    for each in found:
+    for style, each in enumerate(found):                        # colours of families in the book may meet again
         columns = [values(line) for line in (each.of(*kinds) if kinds else each)]
         means = [Mean.over(column) for column in zip(*filter(lambda v: v is not None, columns), strict=True)]
         if means:
-            curves.append(Line(each.name, list(each.weights), [m.value for m in means], family_style(each.name),
-                               spread=tuple(zip(*(m.interval for m in means), strict=True))))
+            spread = tuple(zip(*(m.interval for m in means), strict=True))
+            curves.append(Line(each.name, list(each.weights), [m.value for m in means], style, spread=spread))
     return Panel(title, "λ, weight of the first sentence", unit, curves)
 
 
