@@ -9,7 +9,7 @@ from ceae_core import corpora, experiments, zoo
 from ceae_core.critics.ngram import UNSEEN, WRITTEN, NgramCritic
 from ceae_core.critics.perplexity import PAPERS, Protocol
 from ceae_core.errors import CeaeError
-from ceae_core.experiments import generated
+from ceae_core.experiments import critic_anchor, generated
 from ceae_core.experiments.generated import Judged, Wanted
 from ceae_core.report import published
 from ceae_core.report.beside import printed
@@ -265,3 +265,17 @@ def anchor(corpus: str, data: str | None = None, order: int = 5) -> Table | Note
     return Table(rows, f"A {order}-gram model of the training split of {corpus} on its test split",
                  [f"Estimated by {critic.settings['estimator']}. {UNSEEN[0].upper()}{UNSEEN[1:]}."],
                  f"anchor-{corpus}")
+
+
+def lstm_anchor() -> Table | Note:
+    """Recorded perplexities of the LSTM critic of a training split on the other two; without any a note."""
+    rows = [{"corpus": content["parameters"]["corpus"], "layers": settings["layers"], "width": settings["hidden"],
+             **{f"{label} | {split}": content["result"][how][split]["ppl"] for how, label in
+                (("stream", "as one stream"), ("sentences", "sentence by sentence")) for split in ("valid", "test")},
+             "epochs": settings["epochs"], "result": content["id"]}
+            for content in experiments.recorded(critic_anchor.NAME) for settings in [content["result"]["settings"]]]
+    if not rows:
+        return Note("Not recorded", "No LSTM critic has been trained on a real corpus and recorded yet.")
+    return Table(rows, "The LSTM critic by the recipe of the classic small model, perplexity", [
+        "Trained on the training split. As one stream: the state goes on from sentence to sentence, as in the "
+        "literature. Sentence by sentence: as samples are scored."], "anchor-lstm", places=1)

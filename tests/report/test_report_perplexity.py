@@ -194,3 +194,18 @@ def test_protocols_are_the_papers_and_ours():
     assert rows["samples"]["CEAE paper"] == "1,000 forward, 10,000 reverse"
     assert rows["samples"]["CLVM paper, by its code base"] == "1,280"
     assert rows["decoding"]["CEAE paper"] == "not stated"
+
+
+def test_the_recorded_lstm_anchor(monkeypatch):
+    found = {split: {"ppl": value} for split, value in (("valid", 118.2), ("test", 113.5))}
+    content = {"id": "critic-anchor-x", "parameters": {"corpus": "ptb"}, "result": {
+        "stream": found, "sentences": {"valid": {"ppl": 130.0}, "test": {"ppl": 124.0}},
+        "settings": {"layers": 2, "hidden": 200, "epochs": 13}}}
+    monkeypatch.setattr(perplexity.experiments, "recorded", lambda name: [content] if name == "critic-anchor" else [])
+    row, = perplexity.lstm_anchor().rows
+    assert (row["as one stream | test"], row["sentence by sentence | valid"], row["result"]) == (
+        113.5, 130.0, "critic-anchor-x")
+    assert (row["width"], row["epochs"]) == (200, 13)
+    monkeypatch.setattr(perplexity.experiments, "recorded", lambda name: [])
+    assert "No LSTM critic" in perplexity.lstm_anchor()._repr_html_()
+
