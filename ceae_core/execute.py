@@ -204,8 +204,7 @@ def remeasure(run: Run, *, iw_samples: int | None = None, iw_sentences: int | No
     of the run.  Raises CeaeError for a run that diverged, a corpus that is not there or has changed, counts below 1
     (below 0: `iw_refine`).
     """
-    if run.status != COMPLETE:
-        raise CeaeError(f"run {run.id}: it diverged, there is no model to measure")
+    run.require("is no model to measure")
     settings = run.spec.settings
     asked = {"iw_samples": iw_samples, "iw_sentences": iw_sentences, "iw_refine": iw_refine}
     counts = {name: getattr(settings, name) if value is None else value for name, value in asked.items()}

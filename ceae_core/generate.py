@@ -1,14 +1,21 @@
 """Text from codes: samples from the prior, reconstructions, any z."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 
 from ceae_core.corpora import Vocabulary
 from ceae_core.corpora.batching import Encoded
 from ceae_core.errors import CeaeError
+from ceae_core.hardware import choose_device
 from ceae_core.models.autoencoder import TextAutoencoder
 from ceae_core.seeding import seeded
+
+if TYPE_CHECKING:
+    from ceae_core.runs import Run
 
 CODES_AT_ONCE = 500
 DECODERS = ("greedy", "multinomial")
@@ -69,6 +76,14 @@ def sample(model: TextAutoencoder, vocabulary: Vocabulary, n: int, *, how: str =
     with seeded(seed, "sample", how):
         z = model.posterior.prior().sample((n,)) if model.posterior else None
         return decode(model, z, vocabulary, how=how, temperature=temperature, max_length=max_length, count=n)
+
+
+def of_run(run: Run, n: int, *, device: str = "auto", how: str = "greedy", seed: int = 0, temperature: float = 1.0,
+           max_length: int = 100) -> list[Sentence]:
+    """`sample` from the model of a run.  Raises CeaeError for one that diverged."""
+    run.require("is no model to sample from")
+    return sample(run.model(choose_device(device)), run.vocabulary(), n, how=how, seed=seed, temperature=temperature,
+                  max_length=max_length)
 
 
 @torch.no_grad()

@@ -30,7 +30,7 @@ from ceae_core.assembly import build_model
 from ceae_core.corpora import Vocabulary
 from ceae_core.errors import CeaeError
 from ceae_core.files import make_folder, write_atomic
-from ceae_core.manifest import FINAL, MANIFEST, TRAINING, Corrupt
+from ceae_core.manifest import COMPLETE, FINAL, MANIFEST, TRAINING, Corrupt
 from ceae_core.models.autoencoder import TextAutoencoder
 from ceae_core.progress import say
 from ceae_core.spec import RunSpec
@@ -80,6 +80,11 @@ class Run:
             how, _, sentence = line.partition("\t")
             out.setdefault(how, []).append(sentence)
         return out
+
+    def require(self, what: str) -> None:
+        """CeaeError saying that a run that diverged lacks `what`; nothing for a complete one."""
+        if self.status != COMPLETE:
+            raise CeaeError(f"run {self.id}: it diverged, there {what}")
 
     def vocabulary(self) -> Vocabulary:
         return Vocabulary.from_json((self.folder / "vocabulary.json").read_text(encoding="utf-8"))

@@ -22,15 +22,13 @@ def add(command: Command) -> None:
 def interpolate(options: argparse.Namespace) -> None:
     """Decode between two sentences, the weight of the first from 0 to 1."""
     from ceae_core.hardware import choose_device
-    from ceae_core.manifest import DIVERGED
     from ceae_core.measure import interpolation
     from ceae_core.runs import Store
     if options.max_length < 1:
         raise CeaeError("interpolate: --max-length must be at least 1")
     weights = interpolation.grid(options.steps)
     run = Store(options.runs).find(options.name)
-    if run.status == DIVERGED:
-        raise CeaeError(f"run {run.id}: it diverged, there is no model to interpolate with")
+    run.require("is no model to interpolate with")
     vocabulary = run.vocabulary()
     line, unknown = interpolation.between(run.model(choose_device(options.device)), vocabulary, options.first,
                                           options.second, weights, max_length=options.max_length, seed=options.seed)

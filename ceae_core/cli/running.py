@@ -101,16 +101,12 @@ def measure(options: argparse.Namespace) -> None:
 def sample(options: argparse.Namespace) -> None:
     """Sentences from the prior, printed or written to a file."""
     from ceae_core import generate
-    from ceae_core.hardware import choose_device
-    from ceae_core.manifest import DIVERGED
     from ceae_core.runs import Store
     if options.n < 1 or options.max_length < 1:
         raise CeaeError("sample: -n and --max-length must be at least 1")
     run = Store(options.runs).find(options.name)
-    if run.status == DIVERGED:
-        raise CeaeError(f"run {run.id}: it diverged, there is no model to sample from")
-    drawn = generate.sample(run.model(choose_device(options.device)), run.vocabulary(), options.n, how=options.decode,
-                            seed=options.seed, temperature=options.temperature, max_length=options.max_length)
+    drawn = generate.of_run(run, options.n, device=options.device, how=options.decode, seed=options.seed,
+                            temperature=options.temperature, max_length=options.max_length)
     sentences = [" ".join(sentence) for sentence in drawn]
     if options.out:
         save(options.out, "".join(f"{s}\n" for s in sentences), "--out")

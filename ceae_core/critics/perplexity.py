@@ -16,8 +16,6 @@ from ceae_core import generate
 from ceae_core.corpora import Corpus, Vocabulary, oracle
 from ceae_core.critics import Critic, NotRun, Options, Scores, Sentence, kind
 from ceae_core.errors import CeaeError
-from ceae_core.hardware import choose_device
-from ceae_core.manifest import COMPLETE
 from ceae_core.measure.diversity import diversity
 from ceae_core.runs import Run, Store
 
@@ -82,11 +80,8 @@ def of_run(run: Run, protocol: Protocol, *, data: str | None = None, store: Stor
 
 def draw(run: Run, protocol: Protocol, device: str = "auto") -> list[Sentence]:
     """As many samples as the protocol needs.  Raises CeaeError for a run that diverged."""
-    if run.status != COMPLETE:
-        raise CeaeError(f"run {run.id}: it diverged, there is no model to sample from")
-    return generate.sample(run.model(choose_device(device)), run.vocabulary(), max(protocol.forward, protocol.reverse),
-                           how=protocol.decode, seed=protocol.seed, temperature=protocol.temperature,
-                           max_length=protocol.max_length)
+    return generate.of_run(run, max(protocol.forward, protocol.reverse), device=device, how=protocol.decode,
+                           seed=protocol.seed, temperature=protocol.temperature, max_length=protocol.max_length)
 
 
 def true_samples(corpus: Corpus, protocol: Protocol) -> list[Sentence]:

@@ -8,10 +8,8 @@ from typing import Any
 from ceae_core import experiments
 from ceae_core.critics import NotRun, kind
 from ceae_core.critics.perplexity import Protocol, draw, judge, true_samples
-from ceae_core.errors import CeaeError
 from ceae_core.execute import ensure
 from ceae_core.hardware import cpu_threads
-from ceae_core.manifest import COMPLETE
 from ceae_core.measure.diversity import diversity
 from ceae_core.runs import Run, Store
 from ceae_core.spec import RunSpec
@@ -56,8 +54,7 @@ def obtain(wanted: Sequence[Wanted], *, store: Store | None = None, data: str | 
     """
     store = store or Store()
     for run in ensure(list({each.spec.id: each.spec for each in wanted}.values()), store, device=device):
-        if run.status != COMPLETE:
-            raise CeaeError(f"run {run.id}: it diverged, there is no model to sample from")
+        run.require("is no model to sample from")
     obstacles = {p: _obstacle(p, store, device) for p in {each.protocol for each in wanted}}
     where = {"root": str(store.root), "data": data, "device": device}
     drawings = [each.drawing() for each in wanted]

@@ -14,7 +14,6 @@ from ceae_core.corpora.corpus import Split
 from ceae_core.critics.scores import Critic, Sentence
 from ceae_core.errors import CeaeError
 from ceae_core.hardware import cpu_threads
-from ceae_core.manifest import COMPLETE
 from ceae_core.measure import interpolation, sentiment
 from ceae_core.measure.interpolation import Line, Pair
 from ceae_core.measure.smoothness import Course
@@ -131,8 +130,7 @@ def obtain(run: Run, *, store: Store | None = None, data: str | None = None, **p
     `parameters` change those of `usual`; `data` is the folder where the corpus's files are now.  Raises CeaeError for a
     run that diverged and for a language model.
     """
-    if run.status != COMPLETE:
-        raise CeaeError(f"run {run.id}: it diverged, there are no codes to interpolate")
+    run.require("are no codes to interpolate")
     if zoo.family(run.spec.family).posterior is None:
         raise CeaeError(f"run {run.id}: a language model has no codes to interpolate")
 

@@ -17,7 +17,6 @@ from ceae_core.errors import CeaeError
 from ceae_core.experiments.critic_fit import Pairs, Recipe, columns, fit, read, readings, rounded
 from ceae_core.hardware import cpu_threads
 from ceae_core.losses.dual import Critics
-from ceae_core.manifest import COMPLETE
 from ceae_core.measure.implicit import Codes, encode_all, shared_gaussian_kl
 from ceae_core.models.autoencoder import TextAutoencoder
 from ceae_core.models.posteriors import Latent
@@ -164,8 +163,7 @@ def obtain(run: Run, *, store: Store | None = None, data: str | None = None, **p
     `parameters` change those of `usual`; `data` is the folder where the corpus's files are now.  Raises CeaeError for a
     run without critics or one that diverged.
     """
-    if run.status != COMPLETE:
-        raise CeaeError(f"run {run.id}: it diverged, there are no codes to refit a critic on")
+    run.require("are no codes to refit a critic on")
     if zoo.family(run.spec.family).critics is None:
         raise CeaeError(f"run {run.id}: family {run.spec.family} has no critics to refit")
     return experiments.obtain(NAME, lambda run_id, **rest: refit(run=run, data=data, **rest),

@@ -11,7 +11,6 @@ from ceae_core.corpora.batching import Encoded
 from ceae_core.errors import CeaeError
 from ceae_core.execute import ensure
 from ceae_core.hardware import cpu_threads
-from ceae_core.manifest import COMPLETE
 from ceae_core.measure import fitting
 from ceae_core.measure.bound import bound, effective_samples, encode, log_weights
 from ceae_core.progress import bar
@@ -61,8 +60,7 @@ def obtain(run: Run, *, store: Store | None = None, data: str | None = None, **p
     `parameters` change those of `usual`; `data` is the folder where the corpus's files are now.  Raises CeaeError for a
     run that diverged, a language model, or numbers of codes that do not divide the largest.
     """
-    if run.status != COMPLETE:
-        raise CeaeError(f"run {run.id}: it diverged, there is no model to bound")
+    run.require("is no model to bound")
     if run.model().posterior is None:
         raise CeaeError(f"run {run.id}: a language model has no codes; its likelihood is exact")
     chosen = usual(run.spec.scale) | parameters

@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 
 from ceae_core import generate
 from ceae_core.errors import CeaeError
-from ceae_core.hardware import choose_device
-from ceae_core.manifest import COMPLETE
 from ceae_core.preference.sheet import Sheet
 from ceae_core.report.results import Result
 from ceae_core.runs import Run
@@ -21,12 +19,10 @@ def sheet_of(runs: Sequence[Run], items: int, seed: int, *, texts: Mapping[str, 
 
     Raises CeaeError for a run that diverged or is named twice, and for a label that is a run's name.
     """
-    where, candidates, names = choose_device(device), {}, names_of(runs)
+    candidates, names = {}, names_of(runs)
     for name, run in zip(names, runs, strict=True):
-        if run.status != COMPLETE:
-            raise CeaeError(f"run {run.id}: it diverged, there is no model to sample from")
-        drawn = generate.sample(run.model(where), run.vocabulary(), items + SPARE, how=how,
-                                seed=derive(seed, "sheet", run.id), temperature=temperature, max_length=max_length)
+        drawn = generate.of_run(run, items + SPARE, device=device, how=how, seed=derive(seed, "sheet", run.id),
+                                temperature=temperature, max_length=max_length)
         candidates[name] = [" ".join(sentence) for sentence in drawn]
     if twice := candidates.keys() & (texts or {}).keys():
         raise CeaeError(f"sheet: two models are called {twice.pop()}; label the text otherwise")

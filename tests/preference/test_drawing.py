@@ -4,8 +4,9 @@ import pytest
 
 from ceae_core import execute
 from ceae_core.errors import CeaeError
+from ceae_core.manifest import DIVERGED
 from ceae_core.preference import drawing
-from ceae_core.runs import Store
+from ceae_core.runs import Run, Store
 from ceae_core.spec import resolve
 
 
@@ -41,8 +42,7 @@ def test_runs_of_one_family_are_told_apart_by_their_ids(runs):
 
 
 def test_a_run_that_diverged_has_no_samples(runs):
-    class Diverged:
-        id, status, spec = runs[1].id, "diverged", runs[1].spec
-        record, history = dict(runs[1].record, status="diverged"), []
+    diverged = Run(runs[1].folder)
+    diverged.status = DIVERGED
     with pytest.raises(CeaeError, match="it diverged, there is no model"):
-        drawing.sheet_of([runs[0], Diverged()], 5, 1)
+        drawing.sheet_of([runs[0], diverged], 5, 1)
