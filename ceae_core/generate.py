@@ -12,6 +12,7 @@ from ceae_core.corpora.batching import Encoded
 from ceae_core.errors import CeaeError
 from ceae_core.hardware import choose_device
 from ceae_core.models.autoencoder import TextAutoencoder
+from ceae_core.models.pieces import Subwords
 from ceae_core.seeding import seeded
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ def decode(model: TextAutoencoder, z: torch.Tensor | None, vocabulary: Vocabular
     """One sentence per code z (N, Z); without z (a language model) `count` sentences.
 
     `greedy` takes the most probable word, `multinomial` draws from softmax(logits / temperature); a sentence ends with
-    `</s>` or after `max_length` words.  Padding and start symbols are never produced.  Raises CeaeError for an unknown
-    `how` or a temperature that is not positive.
+    `</s>` or after `max_length` words (tokens, where the decoder's are parts of words).  Padding and start symbols are
+    never produced.  Raises CeaeError for an unknown `how` or a temperature that is not positive.
     """
     if how not in DECODERS:
         raise CeaeError(f"decode: unknown value {how!r}; choose {' or '.join(DECODERS)}")
@@ -38,30 +39,31 @@ def decode(model: TextAutoencoder, z: torch.Tensor | None, vocabulary: Vocabular
     model.eval()
     n = count if z is None else len(z)
     out: list[Sentence] = []
+    symbols = getattr(model.decoder, "symbols", None) or vocabulary                     # of tokens that are no words
     for start in range(0, n, CODES_AT_ONCE):
         size = min(CODES_AT_ONCE, n - start)
-        ids = _decode_batch(model, None if z is None else z[start:start + size], size, vocabulary, how, temperature,
+        ids = _decode_batch(model, None if z is None else z[start:start + size], size, symbols, how, temperature,
                             max_length)
-        out += [vocabulary.decode(row) for row in ids.tolist()]
+        out += [symbols.decode(row) for row in ids.tolist()]
     return out
 
 
-def _decode_batch(model: TextAutoencoder, z: torch.Tensor | None, size: int, vocabulary: Vocabulary, how: str,
+def _decode_batch(model: TextAutoencoder, z: torch.Tensor | None, size: int, symbols: Vocabulary | Subwords, how: str,
                   temperature: float, max_length: int) -> torch.Tensor:
     """(B, max_length) token ids, the end symbol wherever a sentence is over; finished rows leave the computation."""
     device = next(model.parameters()).device
-    ids = torch.full((size, max_length), vocabulary.eos, device=device)
+    ids = torch.full((size, max_length), symbols.eos, device=device)
     rows = torch.arange(size, device=device)                                            # unfinished sentences
-    tokens = torch.full((size,), vocabulary.bos, device=device)
+    tokens = torch.full((size,), symbols.bos, device=device)
     state = model.decoder.begin(size, z)
     for t in range(max_length):
         logits, state = model.decoder.step(tokens, z, state)                            # (R, V)
-        logits[:, [vocabulary.pad, vocabulary.bos]] = -torch.inf
+        logits[:, [symbols.pad, symbols.bos]] = -torch.inf
         if how == "multinomial":                                                        # argmax of Gumbel noise
             logits = logits / temperature - torch.empty_like(logits).exponential_().log()
         tokens = logits.argmax(-1)
         ids[rows, t] = tokens
-        going = tokens != vocabulary.eos
+        going = tokens != symbols.eos
         if not going.all():
             rows, tokens, z = rows[going], tokens[going], None if z is None else z[going]
             state = tuple(s[:, going] for s in state)

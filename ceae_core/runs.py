@@ -91,9 +91,8 @@ class Run:
 
     def model(self, device: torch.device | str = "cpu") -> TextAutoencoder:
         """The best model of the run on validation, in evaluation mode."""
-        model = build_model(self.spec, len(self.vocabulary()))
-        model.load_state_dict(safetensors.torch.load_file(self.folder / "model.safetensors"))
-        return model.to(device).eval()
+        weights = safetensors.torch.load_file(self.folder / "model.safetensors")
+        return build_model(self.spec, self.vocabulary(), weights).to(device).eval()
 
     def checkpoint(self, device: torch.device) -> dict | None:
         """The state of a run in training, or None before its first checkpoint.
@@ -174,6 +173,18 @@ class Store:
         except CeaeError as error:
             self.quarantine(run_id, str(error))
             return None
+
+    def finished(self, run_id: str) -> Run | None:
+        """The run if it is at its end; None if it is missing, in training or in work elsewhere.
+
+        A damaged one goes to quarantine and counts as missing.
+        """
+        try:
+            with self.lease(run_id, wait=False):
+                run = self.open_or_quarantine(run_id)
+        except Busy:
+            return None
+        return run if run is not None and run.status != TRAINING else None
 
     def quarantine(self, run_id: str, reason: str) -> None:
         """Put a damaged run aside, with a word to the user.  Call it under the run's lease."""

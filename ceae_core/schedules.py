@@ -13,11 +13,18 @@ class Clock:
     step: int                   # optimiser steps done before this one
     steps_per_epoch: int
     unit: float = 1.0
+    lead: int = 0               # steps before schedules begin, in which the decoder trains alone
+    total: int = 0              # all steps of the training
 
     @property
     def elapsed(self) -> float:
         """Schedule epochs done, fractional."""
-        return self.step / (self.steps_per_epoch * self.unit)
+        return max(0, self.step - self.lead) / (self.steps_per_epoch * self.unit)
+
+    @property
+    def share(self) -> float:
+        """The share that is done of the steps after the lead."""
+        return max(0, self.step - self.lead) / (self.total - self.lead)
 
     @property
     def epoch(self) -> int:
@@ -46,6 +53,11 @@ def cyclical(clock: Clock, *, kl_start: float = 0.0, cycle_epochs: float = 20.0,
     """Cyclical annealing: each cycle ramps over its first `ramp_fraction`, then holds 1 (fu2019cyclical, eq. 6)."""
     position = clock.elapsed % cycle_epochs / cycle_epochs
     return kl_start + (1.0 - kl_start) * min(1.0, position / ramp_fraction)
+
+
+def halves_and_quarters(clock: Clock) -> float:
+    """0 for the first half of the training, linear to 1 over the next quarter, 1 in the last (li2020optimus)."""
+    return min(1.0, max(0.0, 4.0 * clock.share - 2.0))
 
 
 def is_pretraining(clock: Clock, pretrain_epochs: float) -> bool:
@@ -98,6 +110,7 @@ def lr_factor(decay: str, step: int, total: int, *, warmup_steps: int = 0, end: 
     """What multiplies the learning rate at a step of `total`: a linear rise over `warmup_steps`, then by `decay`
 
     half   : 1 to the middle, linear to 0 in the second half
+    linear : from 1 to 0, as in the training of OPTIMUS
     cosine : half a cosine from 1 to `end` (loshchilov2017sgdr, eq. 5), as Transformer-XL's training
     other  : 1
     """
@@ -105,6 +118,8 @@ def lr_factor(decay: str, step: int, total: int, *, warmup_steps: int = 0, end: 
         return (step + 1) / warmup_steps
     if decay == "half":
         return min(1.0, 2.0 * (1.0 - step / total))
+    if decay == "linear":
+        return 1.0 - step / total
     if decay == "cosine":
         done = min(1.0, (step - warmup_steps) / max(1, total - warmup_steps))
         return end + (1.0 - end) * 0.5 * (1.0 + math.cos(math.pi * done))

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ceae_core import corpora, scales, zoo
+from ceae_core import checkpoints, corpora, scales, zoo
 from ceae_core.errors import CeaeError
 from ceae_core.hardware import best_precision
 from ceae_core.schedules import capacity_noise
@@ -22,7 +22,7 @@ NUMERICS = 1        # raise it when a change of the code alters the numbers that
 class Settings:
     """Choices that every family shares; the defaults are paper A's (sec. A.2 to A.4) and those of bn-vae."""
 
-    net: str = "lstm"               # encoder and decoder: lstm or transformer
+    net: str = "lstm"               # encoder and decoder: lstm, transformer or pretrained
     stack: str = "bn"               # wiring and initialisation of the LSTMs: bn (paper A) or ivae (paper B)
     embedding: int = 512            # sizes of Yahoo and Yelp; `scales.PAPER_SIZES` has the other corpora
     hidden: int = 1024
@@ -32,6 +32,9 @@ class Settings:
     heads: int = 10                 # of a transformer's attention
     inner: int = 900                # width of a transformer's dense layers
     dropout_layer: float = 0.0      # on attention and dense layers of a transformer
+    encoder: str = "minilm"         # pretrained encoder: minilm, or name@digest of the weights (see `resolve`)
+    decoder: str = "scratch"        # decoder beside it: name@digest, or scratch, a GPT-2 of the corpus's words
+    tuned: int = 0                  # upper layers of the pretrained encoder that are trained; 0: all of it
     skip: bool = False              # z also enters the output layer
     encoder_dropout: float = 0.0
     dropout_in: float = 0.5         # on the decoder's word embeddings
@@ -40,7 +43,8 @@ class Settings:
     optimiser: str = "sgd"          # sgd or adam
     lr: float = 0.5
     warmup_steps: int = 0           # steps over which the rate rises to lr
-    decay: str = "plateau"          # plateau (bn-vae's rule), half (linear to 0 over the second half), cosine or none
+    decay: str = "plateau"          # plateau (bn-vae's rule), half (linear to 0 over the second half), linear, cosine
+                                    # or none
     lr_end: float = 0.0             # where a cosine ends
     patience: int = 5               # epochs without improvement before a plateau decay
     first_decay: int = 15           # no decay before this epoch (counted from 0)
@@ -63,20 +67,22 @@ class Settings:
 
 
 CHOICES = {
-    "optimiser": ("sgd", "adam"), "decay": ("plateau", "half", "cosine", "none"), "precision": ("fp32", "bf16", "auto"),
-    "clip_scope": ("joint", "sides"), "batching": ("same_length", "bucketed", "random"), "vocabulary": ("bn", "ivae"),
-    "net": ("lstm", "transformer"), "stack": ("bn", "ivae"),
+    "optimiser": ("sgd", "adam"), "decay": ("plateau", "half", "linear", "cosine", "none"),
+    "precision": ("fp32", "bf16", "auto"), "clip_scope": ("joint", "sides"),
+    "batching": ("same_length", "bucketed", "random"), "vocabulary": ("bn", "ivae"),
+    "net": ("lstm", "transformer", "pretrained"), "stack": ("bn", "ivae"),
     "init": ("stack", "wide", "narrow"), "noise_head": ("linear", "mlp"), "contrast_on": ("z", "h"),
     "augment": ("dropout", "swap"), "encoder_sign": ("paper", "adversarial"), "rec_views": (1, 2)}
 POSITIVE = ("embedding", "hidden", "latent", "layers", "heads", "inner", "lr", "clip", "batch_size", "epochs",
             "schedule_unit", "threads", "iw_samples", "iw_sentences", "cycle_epochs", "ramp_fraction", "temperature",
             "contrast_temperature", "critic_hidden", "critic_layers", "critic_lr", "clamp_exp", "delta", "kappa",
-            "bandwidth", "components", "neighbours", "svi_lr", "svi_clip", "check_every")
+            "bandwidth", "norm_eps", "components", "neighbours", "svi_lr", "svi_clip", "check_every")
 FRACTIONS = ("encoder_dropout", "dropout_in", "dropout_out", "dropout_layer", "momentum", "swap_probability",
              "kl_start", "svi_momentum")
 NOT_NEGATIVE = (*FRACTIONS, "warmup_steps", "lr_end", "patience", "first_decay", "max_decays", "global_every",
                 "cached_batches", "contrast", "square_weight", "inner_updates", "noise_size", "iw_refine", "mmd",
-                "code_norm", "decoder_norm", "nearest", "svi_steps", "max_inner", "pretrain_epochs")
+                "code_norm", "decoder_norm", "nearest", "svi_steps", "max_inner", "pretrain_epochs",
+                "decoder_epochs", "dim_target", "tuned")
 
 
 def check(values: Mapping[str, Any]) -> None:
@@ -151,14 +157,14 @@ class RunSpec:
             source[split] = str(folder / Path(source[split]).name)
         if "train" not in source and source["corpus"] not in corpora.table.CORPORA:
             inside = folder / Path(source["corpus"]).name
-            return replace(self, source={"corpus": str(inside if inside.exists() else folder)})
+            return replace(self, source=source | {"corpus": str(inside if inside.exists() else folder)})
         return replace(self, source=source if "train" in source else source | {"data": str(folder)})
 
     def load_corpus(self) -> corpora.Corpus:
         """The corpus, checked against the hash in the spec."""
         limit = scales.scale(self.scale).sentences
         loaded = corpora.load(self.corpus if "corpus" not in self.source else self.source["corpus"], limit=limit,
-                              **{k: v for k, v in self.source.items() if k != "corpus"})
+                              **{k: v for k, v in self.source.items() if k not in ("corpus", *checkpoints.KINDS)})
         if loaded.sha256 != self.corpus_sha256:
             raise CeaeError(f"corpus {self.corpus}: its content has changed since the run was specified (sha256 "
                             f"{loaded.sha256[:12]}, not {self.corpus_sha256[:12]}); specify the run again")
@@ -177,8 +183,7 @@ def resolve(family: str, corpus: str = "oracle", scale: str = "quick", seed: int
     loaded = corpora.load(corpus, limit=size.sentences, **source)
     if corpus not in corpora.table.CORPORA and "train" not in source:
         corpus = Path(corpus).expanduser().absolute()
-    stack = (set or {}).get("stack", row.settings.get("stack", Settings.stack))
-    net = (set or {}).get("net", Settings.net)
+    stack, net = ((set or {}).get(name, row.settings.get(name, getattr(Settings, name))) for name in ("stack", "net"))
     settings = (asdict(Settings()) | scales.stack_settings(stack, loaded.name) | scales.PAPER_SIZES.get(loaded.name, {})
                 | dict(row.settings) | scales.net_settings(net, loaded.name) | dict(size.settings)
                 | dict(size.families.get(family, {})) | dict(size.nets.get(net, {})))
@@ -195,12 +200,28 @@ def resolve(family: str, corpus: str = "oracle", scale: str = "quick", seed: int
         target[name] = parse(name, value, target[name], nullable=nullable)
     if settings["precision"] == "auto":
         settings["precision"] = best_precision()
+    places = _checkpoints(settings)
     resolved = Settings(**settings)
     if "c0" in options and options["c0"] is None:
         lengths = [len(s) for s in loaded.splits["train"].sentences]
         options["c0"] = round(capacity_noise(lengths, resolved.latent), 6)
     return RunSpec(family, loaded.name, loaded.sha256, scale, int(seed), resolved, options,
-                   source={"corpus": str(corpus), **source})
+                   source={"corpus": str(corpus), **source, **places})
+
+
+def _checkpoints(settings: dict[str, Any]) -> dict[str, str]:
+    """Put identities in the place of the checkpoints that `settings` ask for; where those are, by name of the setting.
+
+    Raises CeaeError when another kind of network is asked for.
+    """
+    places = {}
+    for side in checkpoints.KINDS:
+        asked = settings[side]
+        if settings["net"] != "pretrained" and asked != getattr(Settings, side):
+            raise CeaeError(f"{side}: {asked!r} is a pretrained network; set net=pretrained, too")
+        settings[side], place = checkpoints.identify(side, asked)
+        places |= {side: place} if place else {}
+    return places
 
 
 def parse(name: str, value: Any, default: Any, *, nullable: bool = False) -> Any:

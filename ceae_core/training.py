@@ -53,7 +53,7 @@ class Training:
         self.train_set = Encoded(corpus.splits["train"].sentences, vocabulary)
         self.valid_set = Encoded(corpus.splits["valid"].sentences, vocabulary)
         with seeded(spec.seed, "init"):
-            self.model = build_model(spec, len(vocabulary)).to(device)
+            self.model = build_model(spec, vocabulary).to(device)
             self.terms, self.stateful = build_terms(spec, self.model)
         self.lr = self.settings.lr
         self.optimiser, self.critic_optimiser = self._optimiser(), self._critic_optimiser()
@@ -76,7 +76,12 @@ class Training:
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.settings.precision == "bf16")
 
     def clock(self) -> Clock:
-        return Clock(self.step, self.steps_per_epoch, self.settings.schedule_unit)
+        return self._clock(self.step)
+
+    def _clock(self, step: int) -> Clock:
+        total = self.steps_per_epoch * self.settings.epochs
+        lead = round(self.spec.options.get("decoder_epochs", 0) * self.steps_per_epoch)
+        return Clock(step, self.steps_per_epoch, self.settings.schedule_unit, lead, total)
 
     def descend(self, loss: torch.Tensor, move: Iterable[torch.nn.Parameter] | None = None) -> None:
         """Gradient, clipping, one optimiser step of all weights, or of those in `move`, clipped with the others."""
@@ -111,8 +116,10 @@ class Training:
         return torch.optim.Adam(self.model.critics.parameters(), self.model.critics.lr, fused=True)
 
     def _lr_factor(self) -> float:
-        rule = self.settings
-        return lr_factor(rule.decay, self.step, self.steps_per_epoch * rule.epochs, warmup_steps=rule.warmup_steps,
+        rule, clock = self.settings, self.clock()
+        if clock.step < clock.lead:
+            return 1.0
+        return lr_factor(rule.decay, clock.step - clock.lead, clock.total - clock.lead, warmup_steps=rule.warmup_steps,
                          end=rule.lr_end / rule.lr)
 
     def _plan(self, epoch: int) -> list:
@@ -165,7 +172,7 @@ class Training:
 
     def _end_epoch(self) -> None:
         self._check_finite()
-        last = Clock(self.step - 1, self.steps_per_epoch, self.settings.schedule_unit)
+        last = self._clock(self.step - 1)
         with self.autocast():
             rec, kl = rec_and_kl(self.model, self.valid_set, self.device, self.spec.seed)
         estimates = {}
@@ -190,7 +197,7 @@ class Training:
         # DEVIATION(ceae:A.4): how the kept model is chosen is not said; we take the best validation loss (Rec, plus the
         # KL with weight 1 where there is one), for CEAE among the epochs after the noise has ended.
         waits = max(self.spec.options.get(name, 0) for name in ("t_max", "pretrain_epochs"))
-        if last.epoch > waits or self.finished:
+        if last.step >= last.lead and last.epoch > waits or self.finished:
             self._judge(value)
         if not self.finished:
             self.batches = self._plan(self.epoch)
@@ -212,7 +219,7 @@ class Training:
     def renew_decoder(self) -> None:
         """A second training begins: fresh decoder, fresh optimiser; the encoder stays, epochs count anew for decays."""
         with seeded(self.spec.seed, "new decoder"):
-            fresh = build_model(self.spec, len(self.vocabulary))
+            fresh = build_model(self.spec, self.vocabulary)
         self.model.decoder.load_state_dict(fresh.decoder.state_dict())
         self.optimiser = self._optimiser()
         self.memory["renewed"] = self.epoch
@@ -227,7 +234,8 @@ class Training:
         if not row["code_variance_ok"]:
             say(f"warning: {self.spec.id}, epoch {self.epoch + 1}: the smallest variance before batch norm is "
                 f"{row['code_variance_min']:.1e}, its epsilon {norm.batch.eps:.0e}: the code's variance is no longer "
-                "fixed and the bound on the KL is void; start the encoder wider (--set init=wide)")
+                "fixed and the bound on the KL is void; start the encoder wider (--set init=wide), or take a smaller "
+                "epsilon (--set norm_eps=1e-12)")
 
     def _headline(self) -> str:
         row = self.history[-1]

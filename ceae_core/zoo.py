@@ -9,7 +9,7 @@ from typing import Any
 
 from ceae_core.errors import CeaeError
 from ceae_core.losses.contrastive import MomentumContrast, view_contrast
-from ceae_core.losses.divergences import free_bits, kl
+from ceae_core.losses.divergences import free_bits, kl, kl_threshold
 from ceae_core.losses.dual import Critics, Dual
 from ceae_core.losses.entropy import NearestNeighbourEntropy
 from ceae_core.losses.regularisers import MMD, code_norm, decoder_norm
@@ -29,6 +29,7 @@ from ceae_core.schedules import (
     decay_weight,
     decaying_noise,
     entropy_weight,
+    halves_and_quarters,
     mmd_weight,
     warmup,
     warmup_after_pretraining,
@@ -37,6 +38,7 @@ from ceae_core.steps import (
     adversarial,
     adversarial_two_views,
     aggressive,
+    decoder_first,
     fit_prior,
     joint,
     joint_two_views,
@@ -131,6 +133,12 @@ CEAE = Family(
     "CEAE", ("ghose2023contrastive",), {"ceae:1:CEAE:": {}, **_transformers("CEAE:"), "ceae:3:CEAE:": {}},
     posterior=Deterministic, noise=decaying_noise, terms=(Term("entropy", MomentumContrast, entropy_weight),),
     options={"norm": "batch"}, settings={"lr": 0.1})
+# DEVIATION(ceae:A.5): "the lowest lambda" is not named; 0.05 is the lowest of the tables of OPTIMUS.
+OPTIMUS = Family(
+    "OPTIMUS", ("li2020optimus", "ghose2023contrastive"),
+    {"ceae:2:OPTIMUS:": {}, "ceae:A.5:OPTIMUS:lambda=0.5": {"dim_target": 0.5},
+     "ceae:A.5:OPTIMUS:lambda=1": {"dim_target": 1.0}},
+    terms=(Term("free_bits", kl_threshold, halves_and_quarters),), step=decoder_first, settings={"net": "pretrained"})
 
 FAMILIES: dict[str, Family] = {
     "lstm-lm": Family(
@@ -219,6 +227,13 @@ FAMILIES: dict[str, Family] = {
     "cvae-gaussian": replace(
         CVAE, title="cVAE with a Gaussian posterior", rows={}, posterior=Gaussian, critics=None,
         terms=(Term("kl", kl, warmup), Term("contrast", view_contrast, contrast_weight)), step=joint_two_views),
+    "optimus": OPTIMUS,
+    "optimus-bn-vae": replace(
+        OPTIMUS, title="OPTIMUS with BN-VAE's code", cite=(*OPTIMUS.cite, "zhu2020batch"),
+        rows={"ceae:2:BN-VAE:gamma=0.7, OPTIMUS": {"gamma": 0.7}}, options={"norm": "batch", "gamma": 0.7}),
+    "optimus-ceae": replace(
+        CEAE, title="OPTIMUS with CEAE's code", cite=OPTIMUS.cite, rows={"ceae:2:CEAE:OPTIMUS": {}},
+        step=decoder_first, settings=OPTIMUS.settings),
 }
 
 

@@ -3,7 +3,7 @@
 import json
 import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from ceae_core.cli import main
 from ceae_core.corpora import Corpus, oracle
 from ceae_core.spec import resolve
 from ceae_core.training import Training
+from ceae_core.zoo import FAMILIES
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -35,10 +36,20 @@ def oracle_corpus() -> Corpus:
 
 
 @pytest.fixture(scope="session")
-def smoke(oracle_corpus: Corpus) -> Callable[..., Training]:
+def tiny_encoder(tiny_bert: Path) -> Callable[[str, Mapping[str, Any]], dict[str, Any]]:
+    """tiny_encoder(family, changes): settings that give a pretrained network `tiny_bert`, all of it trained."""
+    def settings(family: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+        net = changes.get("net", FAMILIES[family].settings.get("net", "lstm"))
+        return {"encoder": tiny_bert, "tuned": 0} if net == "pretrained" else {}
+    return settings
+
+
+@pytest.fixture(scope="session")
+def smoke(oracle_corpus: Corpus, tiny_encoder: Callable) -> Callable[..., Training]:
     """smoke(family, seed=1, **changes): a training on the oracle corpus at its start, in fp32 on the CPU."""
     def started(family: str, seed: int = 1, **changes: Any) -> Training:
-        spec = resolve(family, "oracle", "smoke", seed, set={"precision": "fp32", **changes})
+        spec = resolve(family, "oracle", "smoke", seed,
+                       set={"precision": "fp32", **tiny_encoder(family, changes), **changes})
         return Training(spec, oracle_corpus, oracle_corpus.vocabulary(spec.settings.vocabulary), torch.device("cpu"))
     return started
 

@@ -103,6 +103,19 @@ def test_train_with_another_net(ceae, reviews: Path) -> None:
     assert said.status == 2 and "skip: every layer of a transformer sees z already" in said.err
 
 
+def test_train_from_checkpoints_of_ones_own(ceae, reviews: Path, tiny_bert: Path, tiny_gpt2: Path) -> None:
+    """Two values after one --set."""
+    said = ceae("train", "optimus-ceae", "--corpus", reviews, "--scale", "smoke", *SMALL, "--json", "--set",
+                f"encoder={tiny_bert}", f"decoder={tiny_gpt2}")
+    assert said.status == 0, said.err
+    spec = json.loads((Path(said.json["folder"]) / "spec.json").read_text())
+    assert re.match("tiny-bert@", spec["settings"]["encoder"]) and re.match("tiny-gpt2@", spec["settings"]["decoder"])
+    for command, *more in (("measure",), ("sample",), ("interpolate", "the food was good", "we waited")):
+        assert ceae(command, said.json["run"], *more, "--json").status == 0
+    said = ceae("train", "optimus", "--corpus", reviews, "--scale", "smoke", *SMALL, "--set", f"encoder={reviews}")
+    assert said.status == 2 and "encoder" in said.last and "local folder" in said.last
+
+
 def test_train_prints_the_metrics_for_people(ceae, reviews: Path) -> None:
     said = ceae("train", "vae", "--corpus", reviews, "--scale", "smoke", *SMALL)
     assert said.status == 0 and all(f"  {name} " in said.out for name in METRICS)
@@ -237,9 +250,10 @@ def test_train_on_any_text(name: str, ceae, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_every_family_trains_on_ten_sentences(family: str, ceae, tmp_path: Path) -> None:
+def test_every_family_trains_on_ten_sentences(family: str, ceae, tmp_path: Path, tiny_encoder) -> None:
     (tmp_path / "ten.txt").write_text(TEXTS["ten.txt"])
-    said = ceae("train", family, "--corpus", "ten.txt", "--scale", "smoke", "--json", *SMALL)
+    encoder = [f"--set={name}={value}" for name, value in tiny_encoder(family, {}).items()]
+    said = ceae("train", family, "--corpus", "ten.txt", "--scale", "smoke", "--json", *SMALL, *encoder)
     assert said.status == 0 and said.json["status"] == "complete", said.err
 
 

@@ -28,8 +28,8 @@ def example(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_example_trains_resumes_measures_and_samples(example: None, tmp_path: Path):
     store, spec = Store(tmp_path), resolve("capacity-vae", scale="smoke", set={"nats": "2.5"})
-    assert spec.options == {"norm": "none", "gamma": None, "learn_shift": True, "nats": 2.5, "kl_start": 0.0,
-                            "warmup_epochs": 1.6}
+    assert spec.options == {"norm": "none", "gamma": None, "learn_shift": True, "norm_eps": 1e-5, "nats": 2.5,
+                            "kl_start": 0.0, "warmup_epochs": 1.6}
     run = obtain(spec, store)
     assert run.status == "complete" and len(run.history) == 2
     assert run.metrics["kl_nats"] > 0 and run.metrics["nll_iw_nats"] > 0

@@ -52,6 +52,7 @@ def differences(a: Training, b: Training) -> list[str]:
             *(name for name, mine, theirs in numbers if mine != theirs)]
 
 
+TOGETHER = {"decoder_epochs": 0.0}
 ONE_VIEW = {"contrast": 0.0, "rec_views": 1, "encoder_dropout": 0.0}
 IDENTITIES = {
     "free bits without a target": ("fb", {"target": 0.0}, "vae", {}),
@@ -84,6 +85,11 @@ IDENTITIES = {
     "cVAE_MI, by option": ("cvae", {"mi": True}, "cvae-mi", {}),
     "cVAE+, by option": ("cvae", {"circle": True}, "cvae+", {}),
     "cVAE+_MI, by option": ("cvae+", {"mi": True}, "cvae+-mi", {}),
+    "OPTIMUS with BN-VAE's code, without the norm": ("optimus-bn-vae", {"norm": "none", **TOGETHER}, "optimus",
+                                                     TOGETHER),
+    "OPTIMUS with CEAE's code, without a decoder's start": ("optimus-ceae", TOGETHER, "ceae", {"net": "pretrained"}),
+    "OPTIMUS, by threshold": ("optimus", {"dim_target": 0.0, "norm": "batch", "gamma": 0.7, **TOGETHER},
+                              "optimus-bn-vae", {"dim_target": 0.0, **TOGETHER}),
     "the sign of a loss that is not there": ("ivae", {"encoder_sign": "adversarial", "square_weight": 9.0}, "ivae", {}),
 }
 
@@ -153,6 +159,10 @@ DIFFERENT = {
                                       {"augment": "swap"}),
     "the circle loss": ("cvae+", {}, "cvae", {}),
     "the circle loss with mutual information": ("cvae+-mi", {}, "cvae-mi", {}),
+    "a decoder that learns alone first": ("optimus", {"decoder_epochs": 0.5}, "optimus", TOGETHER),
+    "a threshold": ("optimus", {"dim_target": 3.0, **TOGETHER}, "optimus", TOGETHER),
+    "CEAE's code in OPTIMUS": ("optimus-ceae", TOGETHER, "optimus", TOGETHER),
+    "one layer that is tuned": ("optimus", {"tuned": 1, **TOGETHER}, "optimus", TOGETHER),
     "the adversarial sign": ("cvae+", {"encoder_sign": "adversarial"}, "cvae+", {}),
     "views that need not agree for critics": ("cvae+", {"square_weight": 0.0}, "cvae+", {}),
 }

@@ -36,6 +36,7 @@ CASES = {
     "cvae+-mi bf16": ("cvae+-mi", {"precision": "bf16", "augment": "swap"}),
     "sa-vae fp32": ("sa-vae", {"precision": "fp32"}),
     "agg-vae fp32": ("agg-vae", {"precision": "fp32", "max_inner": 2, "check_every": 9}),
+    "optimus-ceae bf16": ("optimus-ceae", {"precision": "bf16"}),           # the decoder alone in the first epoch
     "ae+fb fp32": ("ae+fb", {"precision": "fp32"}),             # a new decoder after 14 of 28 steps
 }
 DESCENTS = {"agg-vae fp32": 3}              # descents in a step, where it is not one
@@ -113,14 +114,14 @@ def result(run: Run) -> dict:
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(reviews: Path, tmp_path_factory: pytest.TempPathFactory):
+def uninterrupted(reviews: Path, tiny_encoder, tmp_path_factory: pytest.TempPathFactory):
     """case -> (spec, changes, result) of a run that nothing disturbed and that saved after each epoch only."""
     store, done = Store(tmp_path_factory.mktemp("uninterrupted")), {}
 
     def of(case: str) -> tuple[RunSpec, dict, dict]:
         if case not in done:
             family, changes = CASES[case]
-            changes = {**SMALL, **changes}
+            changes = {**SMALL, **tiny_encoder(family, changes), **changes}
             spec = resolve(family, str(reviews), "smoke", set=changes)
             done[case] = spec, changes, result(obtain(spec, store, device="cpu", checkpoint_seconds=1e9))
         return done[case]
@@ -168,6 +169,8 @@ def test_ceae_case_uses_noise_contrast_and_cache(uninterrupted) -> None:
 def test_cases_of_several_phases_pass_through_them(uninterrupted) -> None:
     first, second = (uninterrupted("ae+fb fp32")[2]["history"][i] for i in (0, 1))
     assert first["weight_free_bits"] == 0.0 < second["weight_free_bits"] and second["train_free_bits"] > 0.0
+    first, second = (uninterrupted("optimus-ceae bf16")[2]["history"][i] for i in (0, 1))
+    assert "train_decoder_alone" in first and second["weight_entropy"] > 0.0 and second["train_entropy"] != 0.0
     assert uninterrupted("agg-vae fp32")[2]["history"][0]["train_encoder_updates"] == 2.0
     assert "valid_kl_dual_nats" in uninterrupted("ivae fp32")[2]["history"][-1]
 

@@ -16,6 +16,7 @@ from ceae_core.schedules import (
     cyclical,
     decaying_noise,
     entropy_weight,
+    halves_and_quarters,
     lr_factor,
     warmup,
 )
@@ -74,6 +75,23 @@ def test_the_first_cycle_is_the_warmup(step: int, ramp: int):
     assume(clock.elapsed < 100)
     weight = cyclical(clock, cycle_epochs=100.0, ramp_fraction=ramp / 100)
     assert weight == pytest.approx(warmup(clock, warmup_epochs=float(ramp)), abs=1e-12)
+
+
+def test_halves_and_quarters_of_what_follows_the_lead():
+    """0 for half of the steps, then a ramp over a quarter, then 1; nothing before the lead is over."""
+    for step, weight in {0: 0.0, 99: 0.0, 100: 0.0, 300: 0.0, 350: 0.5, 375: 0.75, 400: 1.0, 499: 1.0}.items():
+        assert halves_and_quarters(Clock(step, 10, 0.5, lead=100, total=500)) == pytest.approx(weight)
+    assert halves_and_quarters(Clock(250, 10, lead=0, total=400)) == 0.5
+
+
+def test_epochs_count_from_the_lead():
+    for step, epoch in {0: 1, 30: 1, 34: 1, 35: 2, 39: 2, 40: 3}.items():
+        assert Clock(step, 10, 0.5, lead=30, total=99).epoch == epoch
+
+
+def test_a_linear_rate_ends_at_nothing():
+    assert [lr_factor("linear", step, 8) for step in range(9)] == pytest.approx([1 - step / 8 for step in range(9)])
+    assert lr_factor("linear", 1, 8, warmup_steps=4) == 0.5
 
 
 def test_the_entropy_weight_grows_from_nothing():

@@ -14,14 +14,14 @@ def add(command: Command) -> None:
     """Put these commands into the parser."""
     made = command("train", train, "train a family, or continue, or load what is complete")
     made.add_argument("family")
-    made.add_argument("--net", default=None, help="lstm (default) or transformer")
+    made.add_argument("--net", default=None, help="lstm, transformer or pretrained (default: that of the family)")
     made.add_argument("--corpus", default="oracle", help="a corpus by name, a text file, or a folder with three files")
     made.add_argument("--scale", default="quick", help="smoke, quick, laptop or paper")
     made.add_argument("--seed", type=int, default=1)
     made.add_argument("--data", metavar="DIR", help="folder of corpora (default: $CEAE_DATA)")
     for split in ("train", "valid", "test"):
         made.add_argument(f"--{split}", metavar="FILE", help=f"the {split} split, one sentence a line")
-    made.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="an option or setting")
+    made.add_argument("--set", action="extend", nargs="+", default=[], metavar="NAME=VALUE", help="options or settings")
     made.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, …")
     made.add_argument("--no-wait", action="store_true", help="leave at once if another process trains this run")
     made.add_argument("--checkpoint-seconds", type=float, default=60.0, metavar="S",
@@ -69,11 +69,19 @@ def train(options: argparse.Namespace) -> int:
 
 
 def run_spec(options: argparse.Namespace) -> int:
-    """Train the specification on stdin; a run that diverges is no error here, its reader sees the status."""
+    """Train the specification on stdin; a run that diverges is no error here, its reader sees the status.
+
+    Another process that has the run is not waited for.
+    """
     from ceae_core.execute import obtain
-    from ceae_core.runs import Store
+    from ceae_core.runs import Busy, Store
     from ceae_core.spec import RunSpec
-    run = obtain(RunSpec.from_json(sys.stdin.read()), Store(options.runs), device=options.device)
+    from ceae_core.workers import EXIT_BUSY
+    try:
+        run = obtain(RunSpec.from_json(sys.stdin.read()), Store(options.runs), device=options.device, wait=False)
+    except Busy as error:
+        print(f"ceae: {error}", file=sys.stderr)
+        return EXIT_BUSY
     return _show_run(options, run, exit_diverged=0)
 
 

@@ -15,6 +15,11 @@ def kl(context) -> torch.Tensor:
     return context.mean(lambda view: view.kl.sum(-1))
 
 
+def kl_threshold(context, *, dim_target: float = 0.05) -> torch.Tensor:
+    """KL that counts only in units above `dim_target` nats, lambda, nats (B,) (li2020optimus)."""
+    return free_bits(context, target=dim_target * context.latent.kl.size(-1))
+
+
 def free_bits(context, *, target: float = 4.0, unit: str = "dim") -> torch.Tensor:
     """KL that counts only above its target, nats (B,) (kingma2016improved, sec. 4; li2019surprisingly).
 

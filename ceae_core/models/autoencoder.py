@@ -67,17 +67,19 @@ def lengths(x: torch.Tensor) -> torch.Tensor:
     return (x != PAD).sum(1)
 
 
-NETS = ("lstm", "transformer")
+NETS = ("lstm", "transformer", "pretrained")
 
 
 def build(posterior: Callable[..., nn.Module] | None, vocabulary_size: int, *, net: str = "lstm", stack: str = "bn",
           embedding: int = 512, hidden: int = 1024, latent: int = 32, layers: int = 6, heads: int = 10,
           inner: int = 900, encoder_dropout: float = 0.0, dropout_in: float = 0.5, dropout_out: float = 0.5,
           dropout_layer: float = 0.0, skip: bool = False, init: str = "stack",
+          networks: tuple[nn.Module | None, nn.Module] | None = None,
           critics: Callable[..., nn.Module] | None = None,
           refine: Callable[..., Latent] | None = None) -> TextAutoencoder:
     """A freshly initialised model.  `posterior(hidden, latent, bias)` makes the posterior; None a language model.
-    `critics(hidden, latent)` makes the critics, which keep PyTorch's initialisation.
+    `critics(hidden, latent)` makes the critics, which keep PyTorch's initialisation.  `networks` are the encoder (None
+    for a language model) and the decoder of `net="pretrained"`, for which no sizes are asked.
 
     Raises CeaeError for an unknown `net`, `stack` or `init`, and for what a transformer cannot be.
     """
@@ -85,8 +87,13 @@ def build(posterior: Callable[..., nn.Module] | None, vocabulary_size: int, *, n
         if value not in known:
             raise CeaeError(f"{name}: unknown value {value!r}; choose one of {', '.join(known)}")
     wiring, code = STACKS[stack], latent if posterior else 0
+    hidden = networks[0].width if networks and code else hidden
     head = partial(posterior, hidden, latent, wiring.head_bias) if posterior else lambda: None
-    if net == "transformer":
+    if networks:
+        encoder, decoder = networks
+        head = head()
+        transformer.initialise(init, head)
+    elif net == "transformer":
         transformer.check(embedding, hidden, heads, skip, init)
         sizes = {"width": hidden, "layers": layers, "heads": heads, "inner": inner, "dropout_layer": dropout_layer}
         decoder = transformer.TransformerDecoder(vocabulary_size, latent=code, dropout_in=dropout_in,

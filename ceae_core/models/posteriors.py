@@ -44,15 +44,17 @@ class CodeNorm(nn.Module):
 
     Batch norm with `gamma` set has that frozen scale and, with `learn_shift`, a trained shift (zhu2020batch, sec. 4).
     Without `gamma` it has no affine part: mean 0, variance 1 (ceae, sec. 3.1).  Layer norm gives each mu norm sqrt(Z).
+    Batch norm divides by sqrt(variance + eps), so a variance near `eps` undoes what it promises.
     """
 
-    def __init__(self, latent: int, norm: str, gamma: float | None = None, learn_shift: bool = True) -> None:
+    def __init__(self, latent: int, norm: str, gamma: float | None = None, learn_shift: bool = True,
+                 eps: float = 1e-5) -> None:
         super().__init__()
         if norm not in ("none", "batch", "layer"):
             raise CeaeError(f"norm: unknown value {norm!r}; choose none, batch or layer")
         self.norm = norm
         if norm == "batch":
-            self.batch = nn.BatchNorm1d(latent, affine=gamma is not None)
+            self.batch = nn.BatchNorm1d(latent, eps, affine=gamma is not None)
             if gamma is not None:
                 nn.init.constant_(self.batch.weight, gamma)
                 self.batch.weight.requires_grad_(False)
@@ -86,10 +88,10 @@ class Gaussian(nn.Module):
     bounded = True
 
     def __init__(self, hidden: int, latent: int, bias: bool, *, norm: str = "none", gamma: float | None = None,
-                 learn_shift: bool = True) -> None:
+                 learn_shift: bool = True, norm_eps: float = 1e-5) -> None:
         super().__init__()
         self.head = nn.Linear(hidden, 2 * latent, bias=bias)
-        self.norm = CodeNorm(latent, norm, gamma, learn_shift)
+        self.norm = CodeNorm(latent, norm, gamma, learn_shift, norm_eps)
         self.smallest_batch = 2 if norm == "batch" else 1
 
     def forward(self, h: torch.Tensor, clock: Clock | None = None) -> Latent:
@@ -115,10 +117,10 @@ class Deterministic(nn.Module):
     bounded = False
 
     def __init__(self, hidden: int, latent: int, bias: bool, noise: Callable[[Clock], float] | None = None, *,
-                 norm: str = "none", global_every: int = 5) -> None:
+                 norm: str = "none", norm_eps: float = 1e-5, global_every: int = 5) -> None:
         super().__init__()
         self.head = nn.Linear(hidden, latent, bias=bias)
-        self.norm, self.noise, self.global_every = CodeNorm(latent, norm), noise, global_every
+        self.norm, self.noise, self.global_every = CodeNorm(latent, norm, eps=norm_eps), noise, global_every
         self.smallest_batch = 2 if norm == "batch" else 1
 
     def forward(self, h: torch.Tensor, clock: Clock | None = None) -> Latent:

@@ -48,7 +48,7 @@ def families_table() -> Table:
         "With: the schedule of the noise in a code, critics, the refinement of a posterior, what is fitted after "
         "training. Differs in: options and settings that are not the defaults. Published rows: paper and tables, in "
         "brackets the variants of a table's row; those of CLVM take the stack of the second paper, those of CEAE 2 and "
-        "11 the transformer."], name="zoo")
+        "11 the transformer, but for OPTIMUS, whose networks are pretrained."], name="zoo")
 
 
 def _published(rows: Mapping[str, Any]) -> str:
@@ -58,9 +58,15 @@ def _published(rows: Mapping[str, Any]) -> str:
         paper, number, _, variant = key.split(":")
         papers.setdefault(paper.upper(), {}).setdefault(number, []).append(variant.split("=")[-1])
     named = {paper: [f"{number} ({', '.join(variants)})" if any(variants) else number
-                     for number, variants in sorted(tables.items(), key=lambda table: int(table[0]))]
+                     for number, variants in sorted(tables.items(), key=_printed_order)]
              for paper, tables in papers.items()}
     return "; ".join(f"{paper} {', '.join(numbers)}" for paper, numbers in named.items())
+
+
+def _printed_order(table: tuple[str, list[str]]) -> tuple[bool, int, str]:
+    """Tables by number, sections after them."""
+    number = table[0]
+    return not number.isdigit(), int(number) if number.isdigit() else 0, number
 
 
 def options_table() -> Table:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ceae_core.errors import CeaeError
-from ceae_core.losses.divergences import free_bits, gaussian_kl, kl
+from ceae_core.losses.divergences import free_bits, gaussian_kl, kl, kl_threshold
 from ceae_core.models.posteriors import Latent
 from ceae_core.schedules import Clock
 from ceae_core.steps import Context
@@ -98,6 +98,15 @@ def test_free_bits_value_and_gradient_are_those_of_the_maximum(unit: str, target
             assert float(logvar.grad[i, j]) == pytest.approx(slope_logvar, rel=1e-12, abs=1e-15)
         counted += sum(above)
     assert {0.0: counted == rows * units, 3.0: 0 < counted < rows * units, 1e9: counted == 0}[target]
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.05, 1.0])
+def test_a_threshold_is_free_bits_of_so_many_nats_in_every_unit(threshold: float):
+    mu, logvar = draw(2)
+    expected = [sum(max(threshold, naive_kl(m, v)) for m, v in zip(row_mu, row_logvar, strict=True))
+                for row_mu, row_logvar in zip(mu.tolist(), logvar.tolist(), strict=True)]
+    found = kl_threshold(context(mu, logvar), dim_target=threshold)
+    assert found.tolist() == pytest.approx(expected, rel=1e-12)
 
 
 @given(st.integers(0, 10_000), st.floats(0.0, 20.0))

@@ -10,7 +10,7 @@ from torch import nn
 
 from ceae_core.errors import CeaeError
 from ceae_core.models import output
-from ceae_core.models.autoencoder import NETS, TextAutoencoder, build, lengths
+from ceae_core.models.autoencoder import TextAutoencoder, build, lengths
 from ceae_core.models.posteriors import Deterministic, Gaussian
 
 VOCABULARY, EMBEDDING, HIDDEN, LATENT = 17, 5, 6, 3
@@ -84,7 +84,7 @@ def test_a_language_model_starts_from_zeros_and_sees_no_code(stack: str):
     assert net.nll(padded(SENTENCES), None).tolist() == pytest.approx(expected, abs=1e-4)
 
 
-@pytest.mark.parametrize("kind", NETS)
+@pytest.mark.parametrize("kind", SIZES)
 @torch.no_grad()
 def test_slices_of_the_output_layer_change_nothing(kind: str, monkeypatch):
     net, x, z = model(net=kind), padded(SENTENCES), torch.randn(4, LATENT)
@@ -117,7 +117,7 @@ def test_the_end_symbol_counts_and_the_start_symbol_does_not():
     assert net.nll(padded(SENTENCES), torch.randn(4, LATENT)).tolist() == pytest.approx(expected, rel=1e-6)
 
 
-@pytest.mark.parametrize("kind", NETS)
+@pytest.mark.parametrize("kind", SIZES)
 @pytest.mark.parametrize("posterior", [Gaussian, Deterministic, partial(Gaussian, norm="batch", gamma=0.7)])
 @torch.no_grad()
 def test_padding_and_company_change_nothing(posterior: Callable, kind: str):

@@ -72,6 +72,29 @@ def test_layer_norm_gives_every_code_the_same_length():
     torch.testing.assert_close(out.mean(1), torch.zeros(50), atol=1e-5, rtol=0)
 
 
+def kl_of_scale(scale: float, eps: float) -> tuple[float, float]:
+    """Mean KL of a BN-VAE whose raw means are `scale` times fixed ones, and its slope in the scale."""
+    posterior = Gaussian(LATENT, LATENT, False, norm="batch", gamma=0.7, norm_eps=eps).train()
+    with torch.no_grad():
+        posterior.head.weight.copy_(torch.cat([torch.eye(LATENT), torch.zeros(LATENT, LATENT)]))
+    width = torch.tensor(scale, dtype=torch.float64, requires_grad=True)
+    codes = raw().double()
+    kl = posterior.double()((codes - codes.mean(0)) / codes.std(0, unbiased=False) * width).kl.sum(1).mean()
+    return float(kl), float(torch.autograd.grad(kl, width)[0])
+
+
+@pytest.mark.parametrize("variance", [1e-8, 1e-5, 1e-3, 1.0])
+@pytest.mark.parametrize("eps", [1e-5, 1e-12])
+def test_the_kl_of_bn_vae_always_pulls_the_raw_variance_down(variance, eps):
+    """KL = Z gamma^2 v / (2 (v + eps)) for unit posterior variance; its slope in v is positive, greatest below eps."""
+    kl, slope = kl_of_scale(variance ** 0.5, eps)
+    expected = LATENT * 0.49 / 2 * variance / (variance + eps)
+    assert kl == pytest.approx(expected, rel=1e-6)
+    in_variance = slope / (2 * variance ** 0.5)
+    assert in_variance == pytest.approx(LATENT * 0.49 / 2 * eps / (variance + eps) ** 2, rel=1e-3, abs=1e-12)
+    assert slope >= 0
+
+
 def test_no_norm_is_the_identity():
     assert CodeNorm(LATENT, "none")(raw()).equal(raw())
 
