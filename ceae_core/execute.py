@@ -3,11 +3,8 @@
 import json
 import math
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,14 +13,16 @@ from ceae_core import generate
 from ceae_core.corpora import Corpus
 from ceae_core.corpora.batching import Encoded
 from ceae_core.errors import CeaeError
-from ceae_core.files import make_folder
 from ceae_core.hardware import choose_device, cpu_threads, environment
 from ceae_core.manifest import COMPLETE, DIVERGED, TRAINING, Corrupt
 from ceae_core.measure import measure
 from ceae_core.progress import bar, say
-from ceae_core.runs import Busy, Run, Store
+from ceae_core.runs import Run, Store
 from ceae_core.seeding import derive
 from ceae_core.spec import RunSpec
+from ceae_core.sweep import driver
+from ceae_core.sweep.engines import Processes, slots
+from ceae_core.sweep.policy import DONE
 from ceae_core.training import Diverged, Training
 
 SAMPLES = 200               # sentences kept per decoding rule
@@ -120,80 +119,26 @@ def ensure(specs: Sequence[RunSpec], store: Store | None = None, *, device: str 
            workers: int | None = None) -> list[Run]:
     """The runs of all `specs`, in their order; what is missing trains side by side, one process and one run each.
 
-    `workers` defaults to the CPU cores, or 1 on a GPU.  Raises CeaeError naming every run that failed.
+    `workers` defaults to the CPU cores, or 1 on a GPU.  Raises CeaeError naming every run that failed; one that
+    diverged has not.
     """
     store = store or Store()
-    missing = []
-    for spec in {spec.id: spec for spec in specs}.values():
-        try:
-            with store.lease(spec.id, wait=False):
-                run = store.open_or_quarantine(spec.id)
-        except Busy:
-            run = None
-        if run is None or run.status == TRAINING:
-            missing.append(spec)
+    missing = [spec for spec in {spec.id: spec for spec in specs}.values() if store.finished(spec.id) is None]
     if missing:
-        on_gpu = choose_device(device).type == "cuda"
-        _train_side_by_side(missing, store, device, workers or (1 if on_gpu else os.cpu_count() or 1))
+        engine = Processes(store, device, workers or slots(device))
+        with bar(1000 * len(missing), "training") as shown:
+            position = 0
+
+            def tell(state: driver.State) -> None:
+                nonlocal position
+                shown.update(max(0, state.permille - position))
+                position = max(position, state.permille)
+                shown.set_postfix_str(f"{len(state.finished)} of {len(missing)} runs")
+            ended = driver.train(missing, engine, tell)
+        if failed := [each for each in ended if each.ending.how not in (DONE, DIVERGED)]:
+            raise CeaeError("; ".join(f"run {each.run_id}: {each.why}" for each in failed))
     trained = {spec.id for spec in missing}
     return [store.find(spec.id) if spec.id in trained else obtain(spec, store, device=device) for spec in specs]
-
-
-def _train_side_by_side(specs: list[RunSpec], store: Store, device: str, workers: int) -> None:
-    waiting, running, failed = list(specs), {}, {}
-    logs = make_folder(store.root / "logs")
-    with bar(1000 * len(specs), "training") as shown:
-        position = 0
-        try:
-            while waiting or running:
-                while waiting and len(running) < workers:
-                    spec = waiting.pop(0)
-                    running[spec.id] = _start(spec, store, device, logs)
-                time.sleep(0.2)
-                for run_id in [i for i, process in running.items() if process.poll() is not None]:
-                    if code := running.pop(run_id).returncode:
-                        failed[run_id] = _why(code, logs / f"{run_id}.log")
-                done = len(specs) - len(waiting) - len(running)
-                now = 1000 * done + sum(_permille(logs / f"{run_id}.progress") for run_id in running)
-                shown.update(max(0, now - position))
-                position = max(position, now)
-                shown.set_postfix_str(f"{done} of {len(specs)} runs")
-        finally:
-            for process in running.values():
-                process.terminate()             # they write a checkpoint and leave
-            for process in running.values():
-                process.wait()
-    if failed:
-        raise CeaeError("; ".join(f"run {run_id}: {why}" for run_id, why in failed.items()))
-
-
-def _start(spec: RunSpec, store: Store, device: str, logs: Path) -> subprocess.Popen:
-    command = [sys.executable, "-m", "ceae_core", "run-spec", "--runs", str(store.root), "--device", device]
-    root = str(Path(__file__).resolve().parent.parent)
-    env = os.environ | {"CEAE_PROGRESS_FILE": str(logs / f"{spec.id}.progress"), "OMP_NUM_THREADS": "1",
-                        "PYTHONPATH": os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])}
-    (logs / f"{spec.id}.progress").unlink(missing_ok=True)
-    with open(logs / f"{spec.id}.log", "wb") as log:
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, env=env)
-    process.stdin.write(spec.to_json().encode())
-    process.stdin.close()
-    return process
-
-
-def _permille(path: Path) -> int:
-    """How far a run is, from its status line "label: 45% · 12 s left"."""
-    try:
-        return min(999, 10 * int(path.read_text(encoding="utf-8").split(": ")[-1].split("%")[0]))
-    except (OSError, ValueError, IndexError):
-        return 0
-
-
-def _why(code: int, log: Path) -> str:
-    """What a process that failed said last."""
-    if code < 0:
-        return f"its process was killed by signal {-code}; the same call continues it"
-    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return lines[-1].removeprefix("ceae: ") if lines else f"its process left with exit status {code}"
 
 
 def remeasure(run: Run, *, iw_samples: int | None = None, iw_sentences: int | None = None,

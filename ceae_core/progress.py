@@ -16,8 +16,10 @@ LOG_EVERY = 20.0        # seconds between lines in a log file
 FILE_EVERY = 0.5        # seconds between updates of the status file
 
 
-def _is_live() -> bool:
-    """Whether someone looks on: a terminal, or a notebook's kernel."""
+def is_live() -> bool:
+    """Whether someone looks on, at a terminal or at a notebook, and is not to be left in peace."""
+    if os.environ.get("CEAE_PROGRESS_FILE"):
+        return False
     ipython = sys.modules.get("IPython")
     return sys.stderr.isatty() or hasattr(ipython.get_ipython() if ipython else None, "kernel")
 
@@ -37,7 +39,7 @@ class _Lines:
             return
         self.shown = now
         left = (now - self.began) / (self.n - self.first) * (self.total - self.n)
-        line = f"{self.label}: {self.n / max(self.total, 1):.0%} · {_duration(left)} left"
+        line = f"{self.label}: {self.n / max(self.total, 1):.0%} · {duration(left)} left"
         if path:
             with suppress(OSError):             # no training ends because nobody can be told how far it is
                 Path(path).write_text(line, encoding="utf-8")
@@ -51,7 +53,8 @@ class _Lines:
         pass
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """ "3 min 20 s"."""
     minutes, seconds = divmod(int(seconds + 0.5), 60)
     return f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s"
 
@@ -59,7 +62,7 @@ def _duration(seconds: float) -> str:
 @contextmanager
 def bar(total: int, label: str, done: int = 0) -> Iterator:
     """A progress display with `update(n)` and `set_postfix_str(text)`; `done` of `total` lie behind already."""
-    if _is_live() and not os.environ.get("CEAE_PROGRESS_FILE"):
+    if is_live():
         from tqdm import tqdm
         shown = tqdm(total=total, desc=label, initial=done, leave=False, dynamic_ncols=True, mininterval=0.3)
     else:

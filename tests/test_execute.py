@@ -99,7 +99,7 @@ def test_divergence_is_kept_and_not_tried_again(small, log, tmp_path: Path, monk
     spec, store = small(lr=1e9), Store(tmp_path)
     run = obtain(spec, store, device="cpu")
     assert run.status == DIVERGED and run.metrics == {} and "not finite" in run.record["reason"]
-    monkeypatch.setattr(execute, "_train_side_by_side", None)           # training again would be an error
+    monkeypatch.setattr(execute.driver, "train", None)                  # training again would be an error
     assert [r.status for r in ensure([spec, spec], store, device="cpu")] == [DIVERGED, DIVERGED]
     assert log() == [(spec.id, "trained"), (spec.id, "loaded"), (spec.id, "loaded")]
     with pytest.raises(CeaeError, match="diverged, there is no model to measure"):
@@ -137,57 +137,16 @@ def test_ensure_trains_what_is_missing_and_names_all_that_fails(small, log, tmp_
     assert [action for run, action in log() if run == good.id] == ["trained", "trained", "loaded", "loaded"]
 
 
-def test_ensure_waits_for_a_run_in_work_elsewhere(small, tmp_path: Path, monkeypatch) -> None:
-    spec, store, asked = small(), Store(tmp_path), []
-    monkeypatch.setattr(execute, "_train_side_by_side", lambda specs, *_: asked.extend(specs))
-    with store.lease(spec.id), pytest.raises(CeaeError):
-        ensure([spec], store, device="cpu")
-    assert asked == [spec]                          # left to a process that waits for the lease
-
-
-class Processes:
-    """Stands in for `_start`: processes that sleep or fail, and how many were alive at once."""
-
-    def __init__(self, script: Callable[[RunSpec], str]) -> None:
-        self.script, self.all, self.most = script, [], 0
-
-    def start(self, spec: RunSpec, store: Store, device: str, logs: Path) -> subprocess.Popen:
-        with open(logs / f"{spec.id}.log", "wb") as log:
-            self.all.append(subprocess.Popen([sys.executable, "-S", "-c", self.script(spec)], stdout=log, stderr=log))
-        self.most = max(self.most, sum(process.poll() is None for process in self.all))
-        return self.all[-1]
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-def test_as_many_processes_as_workers(workers: int, small, tmp_path: Path, monkeypatch) -> None:
-    processes = Processes(lambda spec: "import time; time.sleep(0.3)")
-    monkeypatch.setattr(execute, "_start", processes.start)
-    execute._train_side_by_side([small(seed=s) for s in range(4)], Store(tmp_path), "cpu", workers)
-    assert processes.most == workers and len(processes.all) == 4
-
-
-def test_failures_are_told_by_their_last_line_or_signal(small, tmp_path: Path, monkeypatch) -> None:
-    specs = [small(seed=s) for s in range(4)]
-    scripts = {specs[0].id: "print('fine')",
-               specs[1].id: "print('much'); print('ceae: no such file'); raise SystemExit(2)",
-               specs[2].id: "import os; os.kill(os.getpid(), 9)",
-               specs[3].id: "raise SystemExit(3)"}
-    monkeypatch.setattr(execute, "_start", Processes(lambda spec: scripts[spec.id]).start)
-    with pytest.raises(CeaeError) as failed:
-        execute._train_side_by_side(specs, Store(tmp_path), "cpu", 4)
-    assert sorted(filter(None, str(failed.value).replace("; run ", "run ").split("run "))) == sorted([
-        f"{specs[1].id}: no such file",
-        f"{specs[2].id}: its process was killed by signal 9; the same call continues it",
-        f"{specs[3].id}: its process left with exit status 3"])
-
-
-def test_an_interrupt_ends_all_processes(small, tmp_path: Path, monkeypatch) -> None:
-    processes = Processes(lambda spec: "import time; time.sleep(60)")
-    monkeypatch.setattr(execute, "_start", processes.start)
-    threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
-    with pytest.raises(KeyboardInterrupt):
-        execute._train_side_by_side([small(seed=s) for s in range(3)], Store(tmp_path), "cpu", 2)
-    assert len(processes.all) == 2 and all(process.returncode == -signal.SIGTERM for process in processes.all)
+def test_ensure_waits_for_a_run_in_work_elsewhere(small, log, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(execute.driver, "PATIENCE", 0.2)
+    spec, store = small(), Store(tmp_path)
+    with store.lease(spec.id):
+        waiting = threading.Thread(target=lambda: ensure([spec], store, device="cpu", workers=1))
+        waiting.start()
+        waiting.join(8)
+        assert waiting.is_alive() and store.open(spec.id) is None
+    waiting.join(60)
+    assert log() == [(spec.id, "trained")]
 
 
 def test_an_interrupted_ensure_leaves_checkpoints_and_no_orphan(reviews: Path, small, tmp_path: Path) -> None:
@@ -228,16 +187,6 @@ def processes_of(store: Store) -> list[int]:
     """Processes with the store's path among their arguments."""
     listed = subprocess.run(["ps", "-ww", "-eo", "pid,stat,args"], capture_output=True, text=True, check=True).stdout
     return [int(line.split()[0]) for line in listed.splitlines() if str(store.root) in line and " Z" not in line]
-
-
-def test_progress_of_the_children(tmp_path: Path) -> None:
-    def permille(text: str | bytes) -> int:
-        (tmp_path / "p").write_bytes(text if isinstance(text, bytes) else text.encode())
-        return execute._permille(tmp_path / "p")
-    assert permille("train vae-x · epoch 1: Rec 3.20 KL 1.00: 45% · 12 s left") == 450
-    assert permille("measure x: 100% · 0 s left") == 999
-    assert permille("") == permille("train x: no number") == permille(b"x: \xc2") == 0
-    assert execute._permille(tmp_path / "none") == 0
 
 
 # measuring again --------------------------------------------------------------------------------------------------

@@ -99,4 +99,4 @@ def test_say_is_for_people(monkeypatch, capsys: pytest.CaptureFixture) -> None:
 
 @pytest.mark.parametrize("seconds, text", [(0.2, "0 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (3725, "62 min 05 s")])
 def test_durations(seconds: float, text: str) -> None:
-    assert progress._duration(seconds) == text
+    assert progress.duration(seconds) == text
