@@ -22,16 +22,17 @@ def printed(row: str, dataset: str, metric: str) -> tuple[str, Cell]:
 def with_paper(paper: str, table: int, cells: Sequence[tuple[str, str]], recorded: Sequence[Result],
                built: Sequence[Result], metrics: Sequence[str], caption: str, name: str,
                notes: Sequence[str] = (), about: Mapping[str, Mapping[str, str]] | None = None,
-               built_is: str = "this build") -> Table:
+               built_is: str = "this build", only: Sequence[str] | None = None) -> Table:
     """Every row of a published table with its `cells` (dataset, metric), then `metrics` of recorded and built runs.
 
     `about` adds columns beside the published numbers: header -> row -> text.  A row that the zoo does not have says so;
     a run that is not recorded shows as "not recorded".  Of recorded runs at several scales those at the largest count.
-    `built_is` heads the columns of `built`.  Raises CeaeError when the zoo has the row and `built` does not.
+    `built_is` heads the columns of `built`, `only` are the rows to show.  Raises CeaeError when the zoo has the row and
+    `built` does not.
     """
     datasets = list(dict.fromkeys(dataset for dataset, _ in cells))
     head = "published" if len(datasets) > 1 else f"published, {datasets[0]}"
-    keys = published.rows(paper, table)
+    keys = published.rows(paper, table) if only is None else only
     sources = {"recorded": {key: largest(matching(key, recorded)) for key in keys},
                built_is: {key: matching(key, built) for key in keys}}
     rows = []

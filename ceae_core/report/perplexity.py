@@ -14,9 +14,9 @@ from ceae_core.experiments.generated import Judged, Wanted
 from ceae_core.report import published
 from ceae_core.report.beside import printed
 from ceae_core.report.notes import Note
-from ceae_core.report.results import OWN_NUMBERS, zoo_row
+from ceae_core.report.results import OWN_NUMBERS, load_recorded, zoo_row
 from ceae_core.report.tables import BLANK, Cell, Table
-from ceae_core.spec import resolve
+from ceae_core.spec import Settings, resolve
 
 TRUE = "true text"
 DECODERS = ("multinomial", "greedy")
@@ -96,15 +96,19 @@ def build(asked: Mapping[Key, Wanted], **more: Any) -> Board:
                  {key: each.id for key, each in asked.items()})
 
 
-def recorded(corpus: str, scale: str, seed: int = 1) -> Board:
-    """What is recorded with the project for runs of a corpus at a scale."""
+def recorded(corpus: str, scale: str, seed: int = 1, net: str = Settings.net) -> Board:
+    """What is recorded with the project for runs of a corpus at a scale, on one kind of networks.
+
+    Which kind a run has is known from its own record; a run without one has the usual.
+    """
+    nets = {result.id: result.net for result in load_recorded(corpus, scale)}
     named, found, ids = re.compile(rf"(.+)-{corpus}-{scale}-s{seed}-[0-9a-f]{{12}}"), {}, {}
     kinds = {protocol(critic, decoder, scale): (critic, decoder) for critic in (*NAMES, CLVM, CLVM_WORD)
              for decoder in DECODERS}
     for content in experiments.recorded(generated.PERPLEXITY):
         rest = dict(content["parameters"])
         run, is_true = named.fullmatch(rest.pop("run_id")), rest.pop("is_true")
-        if run and (kind := kinds.get(Protocol(**rest))):
+        if run and nets.get(run[0], Settings.net) == net and (kind := kinds.get(Protocol(**rest))):
             key = (TRUE if is_true else run[1], *kind)
             found[key], ids[key] = content["result"], content["id"]
     order = [*zoo.FAMILIES, TRUE]

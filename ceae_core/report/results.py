@@ -13,8 +13,9 @@ from ceae_core.runs import Run, Store
 from ceae_core.spec import RunSpec, Settings, resolve
 
 ROW_SETTINGS = ("net", "stack", "encoder_dropout", "skip")     # settings that tell rows of one family apart
-OWN_NUMBERS = ("target", "gamma", "beta", "delta", "kappa")     # options that papers write behind a family's name
-VARIANTS = ("contrast_on", "augment", "encoder_sign", "noise_head", "rec_views", "contrast_temperature")
+OWN_NUMBERS = ("target", "dim_target", "gamma", "beta", "delta", "kappa")     # options that papers write behind a name
+VARIANTS = ("contrast_on", "augment", "encoder_sign", "noise_head", "rec_views", "contrast_temperature",
+            "norm_eps")
 
 # metric -> what a table's header says: name and unit; nats are per sentence, its end counted
 LABELS = {
@@ -87,6 +88,11 @@ class Result:
         shown += [_said(name, self._setting(name)) for name in ROW_SETTINGS if self._setting(name) != settings[name]]
         return f"{self.family} ({', '.join(shown)})" if shown else self.family
 
+    @property
+    def net(self) -> str:
+        """The kind of networks: lstm, transformer or pretrained."""
+        return self._setting("net")
+
     def _setting(self, name: str) -> Any:
         """A setting; its default in runs recorded before there was such a setting."""
         return self.settings.get(name, getattr(Settings, name))
@@ -113,7 +119,8 @@ class Result:
         if self.family != family:
             return False
         options, settings = usual(family, self.scale, changes)
-        return (all(self.options.get(k) == v for k, v in options.items() if v is not None)
+        usual_ones = zoo.family(family).signature_defaults()        # what runs have that knew no such option
+        return (all(self.options.get(k, usual_ones[k]) == v for k, v in options.items() if v is not None)
                 and all(self._setting(k) == v for k, v in settings.items()))
 
 
@@ -191,11 +198,13 @@ def behind(paper: str, table: int, results: Sequence[Result]) -> list[Result]:
     return list({r.id: r for r in found}.values())
 
 
-def row_specs(paper: str, table: int, corpus: str, scale: str, seeds: Sequence[int]) -> list[RunSpec]:
-    """Specs of the runs behind a published table, each once: every row that the zoo has, with every seed."""
+def row_specs(paper: str, table: int, corpus: str, scale: str, seeds: Sequence[int],
+              only: Sequence[str] | None = None) -> list[RunSpec]:
+    """Specs of the runs behind a published table, or `only` some rows of it, each once: every row that the zoo has,
+    with every seed."""
     short = scales.scale(scale).options
     found = {}
-    for family, changes in filter(None, map(zoo_row, published.rows(paper, table))):
+    for family, changes in filter(None, map(zoo_row, published.rows(paper, table) if only is None else only)):
         changes = {name: value for name, value in changes.items() if name not in short}       # see `usual`
         for seed in seeds:
             spec = resolve(family, corpus=corpus, scale=scale, seed=seed, set=changes)

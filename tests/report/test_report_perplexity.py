@@ -159,6 +159,21 @@ def test_recorded_results_are_found_by_run_and_protocol(monkeypatch, tmp_path):
     assert perplexity.recorded("oracle", "quick", seed=2).found == {} == perplexity.recorded("ptb", "quick").found
 
 
+def test_recorded_results_of_transformers_stand_apart(monkeypatch, tmp_path, result):
+    """A run of LSTMs and one of transformers differ in the digits of their ids only; the run's record tells."""
+    runs = [result("vae", nll_iw_nats=1.0), result("vae", settings={"net": "transformer"})]
+    monkeypatch.setattr(perplexity, "load_recorded", lambda corpus, scale: runs)
+    monkeypatch.setattr(experiments.recorded, "__defaults__", (tmp_path,))
+    for number, run in enumerate(runs):
+        parameters = Wanted(SimpleNamespace(id=run.id), perplexity.protocol("lstm", "greedy", "quick")).judging()
+        experiments.record({"id": experiments.identity("perplexity", generated.VERSION, parameters),
+                            "name": "perplexity", "version": generated.VERSION, "parameters": parameters,
+                            "result": {"number": number}}, tmp_path)
+    for number, net in enumerate(("lstm", "transformer")):
+        found = perplexity.recorded("oracle", "quick", net=net).found
+        assert found == {("vae", "lstm", "greedy"): {"number": number}}
+
+
 def test_the_anchor_scores_the_test_split_both_ways(tmp_path, monkeypatch):
     text = ["the taco was <unk> .", "the <unk> was good .", "the taco was good ."]
     for split in ("train", "valid", "test"):

@@ -34,13 +34,12 @@ def below(board: Board, critic: str, decoder: str, direction: str, family: str, 
     return None if is_close else own < found[best], f"{family} {own:.1f}, {best} {found[best]:.1f}"
 
 
-def ceae_perplexities(records: Records) -> list[Check]:
-    """First paper, Table 1: the columns of perplexity, whose printed reading is that CEAE is lowest."""
-    families = list(filter(None, map(family_of, published.rows("ceae", 1))))
+def ceae_perplexities(keys: Sequence[str], boards: Sequence[Board]) -> list[Check]:
+    """Rows of the first paper's tables: the columns of perplexity, whose printed reading is that CEAE is lowest."""
+    families = list(filter(None, map(family_of, keys)))
     checks = [Check("CEAE has the lowest GPT2-F", None, "GPT-2's weights are not recorded with the project")]
     for letter, direction in DIRECTIONS.items():
-        found = {board.place: below(board, "lstm", DECODERS[0], direction, "ceae", families)
-                 for board in records.perplexities}
+        found = {board.place: below(board, "lstm", DECODERS[0], direction, "ceae", families) for board in boards}
         checks.append(joined(f"CEAE has the lowest L-{letter} (samples at temperature 1)",
                              {place: each for place, each in found.items() if each}))
     return checks
