@@ -17,14 +17,16 @@ from ceae_core.options import options_of
 from ceae_core.spec import Settings
 
 RULE = "by the rule"            # how an option without a value of its own is shown
-NAMES = {"settings": "all families", "sample": "samples", "clusters": "clusters"}
+NAMES = {"settings": "all families", "transformer": "transformers", "sample": "samples", "clusters": "clusters"}
 
 
 def sources(name: str) -> Mapping[str, Any]:
-    """Option -> value of a family ("ceae"), of all families ("settings"), of generated text ("sample") or of the
-    synthetic clusters ("clusters"), all at scale `paper`.  Raises CeaeError for another name."""
+    """Option -> value of a family ("ceae"), of all families ("settings") or of transformers, of generated text
+    ("sample") or of the synthetic clusters ("clusters"), all at scale `paper`.  Raises CeaeError for another name."""
     if name == "settings":
         return asdict(Settings())
+    if name == "transformer":
+        return {**asdict(Settings()), **scales.TRANSFORMER}
     if name == "sample":
         return options_of(generate.sample)
     if name == "clusters":
@@ -116,12 +118,14 @@ FINDINGS = (
     choice("choice-ceae-transformer", "sections A.2, A.4, A.5",
            "Latent size, heads, pooling of transformers, and how the code enters",
            "Six layers are stated, the cited package has sixteen. “The same KL weight” is kept, though CEAE has no KL. "
-           "For OPTIMUS neither latent size nor the chosen weight is given.",
-           basis="Nothing chosen: this project trains no transformer so far."),
+           "For OPTIMUS neither latent size nor the chosen weight is given. Here the sentence is read at the start "
+           "token, and the code enters as one more place of every layer and as a part of every word.",
+           "transformer.layers", "transformer.heads", "transformer.latent", "optimus.latent", "optimus.dim_target"),
     choice("choice-ceae-studies", "section 5, appendices D, E, G", "Questions, raters, GPT-4 and BERT",
            "Number and allocation of questions, agreement; version, temperature and order for GPT-4; layer, pooling "
            "and similarity for BERT; what varies over the ten runs, and against whom the t-test is.",
-           basis="Nothing chosen: this project has made no such study so far."),
+           basis="Nothing chosen where people or GPT-4 answer; BERT's layer, pooling and similarity are options of "
+                 "`ceae agreement`."),
     choice("choice-clvm-contrast", "section 3.3", "Temperature and weight of the contrast, and what makes the views",
            "The temperature is that of SimCSE, which the paper follows; the weight is one, as printed. Dropout acts on "
            "the word embeddings and the sentence vector.", "cvae.contrast_temperature", "cvae.contrast",

@@ -273,7 +273,7 @@ FINDINGS = (
             "CEAE agrees best with BERT in three correlations",
             "The order is as claimed in every row. But the three rows hardly belong to three coefficients of one set "
             "of pairs: Kendall's is normally well below Spearman's. A mislabelled row or another coefficient is our "
-            "guess; it would leave the order as it is.", check_kendall),
+            "guess; it would leave the order as it is.", check_kendall, see="sec-agreement"),
     Finding("ceae-interpolation", "ceae", "section 6, Table 6", "claim", "not supported",
             "Between reviews of different kind the score is around 0.5; between reviews of one kind it stays",
             "A handful of chosen sentences cannot carry it. One of the two mixed ones is near the middle, about where "
@@ -281,7 +281,8 @@ FINDINGS = (
             check_interpolation),
     Finding("ceae-unshown", "ceae", "appendix A.1, A.3, A.4, F", "claim", "not checkable",
             "Other weights and momenta do nearly as well; the seed does not matter; two stages are necessary; layer "
-            "norm works", "No numbers are given. This book trains layer norm and other seeds ({doc}`model_zoo`).",
+            "norm works", "No numbers are given. This book trains layer norm ({doc}`layer_norm`) and other seeds "
+            "({doc}`statistics`).",
             basis="Read: the text names no figures for these statements."),
     Finding("ceae-ablation", "ceae", "Tables 1, 2, 11", "claim", "not checkable",
             "The contrastive term makes the difference",

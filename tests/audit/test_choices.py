@@ -27,7 +27,8 @@ def test_what_is_shown_is_what_a_run_at_scale_paper_has(reference):
     if source in ("sample", "clusters"):
         assert choices.chosen(reference) is not None
         return
-    spec = resolve("vae" if source == "settings" else source, scale="paper")
+    changes = {"net": "transformer"} if source == "transformer" else {}
+    spec = resolve("vae" if source in ("settings", "transformer") else source, scale="paper", set=changes)
     runs = {**vars(spec.settings), **spec.options}
     assert option in runs
     if choices.chosen(reference) is not None:               # c0 is by the rule, which needs a corpus
