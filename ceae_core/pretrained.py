@@ -137,14 +137,18 @@ def _digest(model: torch.nn.Module, drawn: list[str]) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Inside the block transformers shows neither bars nor reports: what matters in them becomes an error here."""
+    """Inside the block transformers and the hub show neither bars nor reports: what matters in them becomes an error
+    here."""
+    from huggingface_hub.utils import logging as hub
     from transformers.utils import logging
-    before = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    before = logging.get_verbosity(), hub.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
+    hub.set_verbosity_error()
     logging.disable_progress_bar()
     try:
         yield
     finally:
         logging.set_verbosity(before[0])
-        if before[1]:
+        hub.set_verbosity(before[1])
+        if before[2]:
             logging.enable_progress_bar()

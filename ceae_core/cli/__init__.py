@@ -7,7 +7,18 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ceae_core.cli import critics, interpolating, judging, keeping, listing, pages, running
+from ceae_core.cli import (
+    agreement,
+    critics,
+    interpolating,
+    judging,
+    keeping,
+    listing,
+    pages,
+    probing,
+    running,
+    sweeping,
+)
 from ceae_core.cli.parser import EXIT_USAGE, build
 from ceae_core.errors import CeaeError
 
@@ -16,7 +27,8 @@ EXIT_PREEMPTED = 75
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit status: 0, 1 (diverged, damaged), 2 (bad input), 75 (stopped, resumable)."""
-    groups = [listing.add, running.add, critics.add, interpolating.add, judging.add, keeping.add, pages.add]
+    groups = [listing.add, running.add, sweeping.add, critics.add, interpolating.add, probing.add, agreement.add,
+              judging.add, keeping.add, pages.add]
     options = build(groups).parse_args(arguments)
     from ceae_core.training import Preempted
     try:

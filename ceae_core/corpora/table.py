@@ -110,6 +110,8 @@ _SHEN_TEST = (_shen("test", 0, "897fb6c896404c65f6dc062a9827f2d6b586ad59",
 _YELP_TERMS = "Yelp reviews, under the Yelp dataset terms (academic use); the files carry no licence of their own"
 _YAHOO_TERMS = "Yahoo! Answers, under the Yahoo Webscope terms (research use); the files carry no licence of their own"
 _YAHOO_SOURCE = "Zhang et al. 2015; sample of Yang et al. 2017; files: github.com/fangleai/Implicit-LVM"
+_SHORT_SOURCE = ("Shen et al. 2017, split again by Li et al. 2019; files: github.com/zhangjf-nlp/DG-VAEs, "
+                 "datasets/short_yelp_data")
 _SHEN_SOURCE = "Shen et al. 2017; files: github.com/shentianxiao/language-style-transfer, data/yelp"
 
 _ENTRIES = (
@@ -148,9 +150,13 @@ _ENTRIES = (
     Entry("short-yelp", "Short Yelp: sentences of at most 15 words with a sentiment",
           {"train": Part((_short("train", "6c93efa5f9d0e3a1e71d12d0f393cbf321bfc3db"),), 100_000),
            "valid": Part((_SHORT_VALID,), 10_000), "test": Part((_SHORT_TEST,), 10_000)},
-          licence=_YELP_TERMS, source="Shen et al. 2017, split again by Li et al. 2019; files: "
-                                      "github.com/zhangjf-nlp/DG-VAEs, datasets/short_yelp_data",
-          unknown="<unk>", label="sentiment"),
+          licence=_YELP_TERMS, source=_SHORT_SOURCE, unknown="<unk>", label="sentiment"),
+    # The published subsets of 100, 500, 1,000 and 2,000 labels are the first lines of this file.
+    Entry("short-yelp-10k", "Short Yelp, small: trains on its published 10,000 labelled sentences",
+          {"train": Part((_short("train.10000", "868a6c7f99e4f03b381e3387a044beaae17692a6",
+                                 "db61555383043e4032443c9a04bffe2129c8e181f596e437c9c9b56292578c06"),), 10_000),
+           "valid": Part((_SHORT_VALID,), 10_000), "test": Part((_SHORT_TEST,), 10_000)},
+          licence=_YELP_TERMS, source=_SHORT_SOURCE, unknown="<unk>", label="sentiment"),
     Entry("shen-yelp", "Yelp sentences with a sentiment, the published split",
           {"train": Part((_shen("train", 0, "036fc63dbd061c90f6ee7239153a091e65efebaf"),
                           _shen("train", 1, "bacfff7637e2e98b9c37590c29e81f0ec99bf7ab")), 443_259),

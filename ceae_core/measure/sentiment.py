@@ -1,11 +1,17 @@
 """How positive a review is, between 0 and 1: by a classifier of codes, by one of texts, and by the grammar itself."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ceae_core.corpora import oracle
 from ceae_core.corpora.corpus import Split
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 LABEL = "sentiment"
 POSITIVE = "pos"                    # as the oracle corpus spells it; published corpora have 1
@@ -18,14 +24,20 @@ def is_positive(split: Split) -> np.ndarray | None:
     return None if labels is None else labels == (1 if labels.dtype.kind in "iu" else POSITIVE)
 
 
-def of_texts(sentences: Sentences, positive: np.ndarray) -> Callable[[Sentences], np.ndarray]:
-    """Logistic regression on TF-IDF of words and pairs of words, fitted to labelled sentences: sentences -> (n,)."""
+def word_model(sentences: Sentences, classes: np.ndarray) -> Pipeline:
+    """Logistic regression on TF-IDF of words and pairs of words, fitted to sentences of known classes; it reads texts.
+    """
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     words = TfidfVectorizer(tokenizer=str.split, token_pattern=None, lowercase=False, ngram_range=(1, 2), min_df=2,
                             sublinear_tf=True)
-    model = make_pipeline(words, LogisticRegression(C=10.0, max_iter=1000)).fit(map(" ".join, sentences), positive)
+    return make_pipeline(words, LogisticRegression(C=10.0, max_iter=1000)).fit(map(" ".join, sentences), classes)
+
+
+def of_texts(sentences: Sentences, positive: np.ndarray) -> Callable[[Sentences], np.ndarray]:
+    """`word_model` fitted to labelled sentences: sentences -> (n,)."""
+    model = word_model(sentences, positive)
     return lambda texts: model.predict_proba(list(map(" ".join, texts)))[:, 1]
 
 

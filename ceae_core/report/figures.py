@@ -51,7 +51,7 @@ class Picture:
 class Line:
     """A curve with its label; `style` counts through the palette, `alone` draws markers without a line.
 
-    `spread` is a band around it: its lower and its upper edge.
+    `spread` is a band around it: its lower and its upper edge.  A `plain` one is grey without markers, to compare with.
     """
 
     label: str
@@ -60,6 +60,7 @@ class Line:
     style: int = 0
     alone: bool = False
     spread: tuple[Sequence[float], Sequence[float]] | None = None
+    plain: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def styled(function: Callable[..., Any]) -> Callable[..., Picture]:
     return draw
 
 
-def _axes(rows: int, columns: int, height: float, **options: Any) -> tuple[Any, np.ndarray]:
+def subplots(rows: int, columns: int, height: float, **options: Any) -> tuple[Any, np.ndarray]:
     """A figure that pyplot does not know, and its axes as a flat array."""
     from matplotlib.figure import Figure
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
@@ -105,11 +106,12 @@ def curves(panels: Sequence[Panel], columns: int = 2, height: float = 2.9, same_
     """Curves in panels, a legend in each that has more than one; curves of one label count as one there."""
     columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
-    figure, axes = _axes(rows, columns, height * rows, sharey=same_y)
+    figure, axes = subplots(rows, columns, height * rows, sharey=same_y)
     for ax, panel in zip(axes, panels, strict=False):
         for line in panel.lines:
-            colour, dash = PALETTE[line.style % len(PALETTE)], DASHES[line.style % len(DASHES)]
-            marker = MARKERS[line.style % len(MARKERS)] if line.alone or len(line.x) <= 12 else None
+            colour = GREY if line.plain else PALETTE[line.style % len(PALETTE)]
+            dash, is_marked = DASHES[line.style % len(DASHES)], line.alone or len(line.x) <= 12
+            marker = MARKERS[line.style % len(MARKERS)] if is_marked and not line.plain else None
             seen = line.label in ax.get_legend_handles_labels()[1]
             ax.plot(line.x, line.y, label=None if seen else line.label, color=colour, marker=marker,
                     linestyle="" if line.alone else dash, drawstyle="steps-post" if panel.steps else "default")
@@ -162,7 +164,7 @@ def bars(columns: Mapping[str, Mapping[str, Sequence[float] | None]], height: fl
     The bar is the mean, the points are the seeds; the number stands at the bar's end.
     """
     names = list(next(iter(columns.values())))
-    figure, axes = _axes(1, len(columns), height or 0.9 + 0.34 * len(names), sharey=True)
+    figure, axes = subplots(1, len(columns), height or 0.9 + 0.34 * len(names), sharey=True)
     for ax, (header, values) in zip(axes, columns.items(), strict=True):
         given = [v for vs in values.values() for v in vs or ()]
         low, high = min([0.0, *given]), max([0.0, *given]) or 1.0
@@ -194,7 +196,7 @@ def one_axis(values: Mapping[str, Mapping[str, Sequence[float]]], axis: str, zer
     With `linear` the axis is linear up to that distance from 0 and logarithmic beyond.
     """
     names = list(dict.fromkeys(name for column in values.values() for name in column))
-    figure, (ax,) = _axes(1, 1, height or 1.3 + 0.42 * len(names))
+    figure, (ax,) = subplots(1, 1, height or 1.3 + 0.42 * len(names))
     for i, (measure, column) in enumerate(values.items()):
         beside = 0.17 * (i - (len(values) - 1) / 2)
         rows = [names.index(name) + beside for name, numbers in column.items() for _ in numbers]
@@ -217,7 +219,7 @@ def one_axis(values: Mapping[str, Mapping[str, Sequence[float]]], axis: str, zer
 @styled
 def length_histogram(lengths: Sequence[int], exact: Sequence[float] | None, height: float = 2.8) -> Any:
     """Words per sentence: shares in the corpus as bars, the grammar's exact probabilities (T + 1,) as points."""
-    figure, (ax,) = _axes(1, 1, height)
+    figure, (ax,) = subplots(1, 1, height)
     counts = np.bincount(lengths)
     ax.bar(range(len(counts)), counts / counts.sum(), color=PALETTE[5], label="sentences of the training split")
     if exact is not None:
@@ -233,7 +235,7 @@ def length_histogram(lengths: Sequence[int], exact: Sequence[float] | None, heig
 def scatter(panels: Mapping[str, np.ndarray], groups: np.ndarray | None, axis: str, height: float = 2.7) -> Any:
     """Points (N, 2) in one panel each on equal scales, coloured by group; the dashed circle holds 95 % of N(0, I)."""
     from matplotlib.patches import Circle
-    figure, axes = _axes(1, len(panels), height, sharex=True, sharey=True)
+    figure, axes = subplots(1, len(panels), height, sharex=True, sharey=True)
     reach = max(2.6, float(np.quantile(np.abs(np.concatenate(list(panels.values()))), 0.998)))
     kinds = np.unique(groups) if groups is not None else [None]
     for ax, (title, points) in zip(axes, panels.items(), strict=True):
@@ -261,7 +263,7 @@ def scatter_grid(rows: Mapping[str, Mapping[str, np.ndarray | None]], height: fl
     """
     from matplotlib.patches import Circle
     titles = list(dict.fromkeys(title for columns in rows.values() for title in columns))
-    figure, axes = _axes(len(rows), len(titles), height * len(rows) + 0.3)
+    figure, axes = subplots(len(rows), len(titles), height * len(rows) + 0.3)
     radius = np.sqrt(-2 * np.log(0.05))
     for ax, (i, j) in zip(axes, np.ndindex(len(rows), len(titles)), strict=True):
         label, columns = list(rows.items())[i]

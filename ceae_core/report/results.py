@@ -15,7 +15,7 @@ from ceae_core.spec import RunSpec, Settings, resolve
 ROW_SETTINGS = ("net", "stack", "encoder_dropout", "skip")     # settings that tell rows of one family apart
 OWN_NUMBERS = ("target", "dim_target", "gamma", "beta", "delta", "kappa")     # options that papers write behind a name
 VARIANTS = ("contrast_on", "augment", "encoder_sign", "noise_head", "rec_views", "contrast_temperature",
-            "norm_eps")
+            "norm", "norm_eps")
 
 # metric -> what a table's header says: name and unit; nats are per sentence, its end counted
 LABELS = {

@@ -8,12 +8,12 @@ from ceae_core import corpora
 from ceae_core.corpora import files, table
 from ceae_core.errors import CeaeError
 
-HERE = ["ptb", "yahoo-10k", "shen-yelp-devtest"]            # whose files the folder of real corpora holds
+HERE = ["ptb", "yahoo-10k", "short-yelp-10k", "shen-yelp-devtest"]     # whose files the folder of real corpora holds
 
 
 def test_every_entry_says_what_it_must():
-    assert set(table.CORPORA) == {"ptb", "yahoo", "yelp", "short-yelp", "shen-yelp", "shen-yelp-devtest", "yahoo-10k",
-                                  "oracle"}
+    assert set(table.CORPORA) == {"ptb", "yahoo", "yelp", "short-yelp", "short-yelp-10k", "shen-yelp",
+                                  "shen-yelp-devtest", "yahoo-10k", "oracle"}
     for entry in table.CORPORA.values():
         assert set(entry.splits) == set(table.SPLITS)
         assert entry.title and entry.licence and entry.source
@@ -34,8 +34,8 @@ def test_label_formats():
 
 def test_unknown_word_spellings():
     assert {name: entry.unknown for name, entry in table.CORPORA.items()} == {
-        "ptb": "<unk>", "yahoo": "_UNK", "yahoo-10k": "_UNK", "yelp": "_UNK", "short-yelp": "<unk>", "shen-yelp": None,
-        "shen-yelp-devtest": None, "oracle": None}
+        "ptb": "<unk>", "yahoo": "_UNK", "yahoo-10k": "_UNK", "yelp": "_UNK", "short-yelp": "<unk>",
+        "short-yelp-10k": "<unk>", "shen-yelp": None, "shen-yelp-devtest": None, "oracle": None}
 
 
 def test_both_checksums_of_a_file_agree(data):
@@ -84,6 +84,14 @@ def test_yahoo_10k_halves_the_validation_file(data):
     path = data / "yahoo/valid.txt"
     whole = files.parse(files.lines(path.read_bytes(), path), path, False, 200)[0]
     assert sorted(splits["train"].sentences + splits["valid"].sentences) == sorted(whole)
+
+
+def test_short_yelp_10k_begins_with_the_published_subsets(data):
+    train = corpora.load("short-yelp-10k", data).splits["train"]
+    for count in (100, 500, 1000, 2000):
+        path = data / f"short-yelp/short_yelp.train.{count}.txt"
+        sentences, labels = files.parse(files.lines(path.read_bytes(), path), path, True, 200)
+        assert sentences == train.sentences[:count] and labels == train.labels["sentiment"][:count].tolist()
 
 
 def test_describe(data, tmp_path):

@@ -81,6 +81,7 @@ def test_the_zoo_table_names_every_part_of_a_family():
     assert rows["cvae"]["loss besides Rec"] == "dual × warmup, contrast × contrast_weight"
     assert rows["bn-vae"]["differs in"] == "norm=batch, gamma=0.7" and rows["vae"]["differs in"] is None
     assert rows["bn-vae"]["published rows"] == "CEAE 1 (0.6, 0.7), 2 (0.7), 3 (0.6), 11 (0.7)"
+    assert rows["optimus"]["published rows"] == "CEAE 2, A.5 (0.5, 1)"
     assert rows["cvae+-mi"]["published rows"] == "CLVM 1, 2, 4, 7 (dropout, swap)"
     assert rows["lstm-lm"]["posterior"] is None and rows["fb-total"]["published rows"] is None
 
@@ -91,7 +92,7 @@ def test_the_options_table_has_every_option_of_every_family_once():
     assert sorted(shown) == sorted((option, name) for name, family in zoo.FAMILIES.items()
                                    for option in family.defaults())
     found = {(row["option"], row["default"]): row for row in rows}
-    assert found["gamma", "0.7"]["in"] == "bn-vae" and "vae" in found["gamma", "none"]["in"].split(", ")
+    assert found["gamma", "0.7"]["in"] == "bn-vae, optimus-bn-vae" and "vae" in found["gamma", "none"]["in"].split(", ")
     assert found["c0", "auto"]["declared by"] == "decaying_noise"
     assert found["encoder_sign", "paper"]["declared by"] == "Dual"
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ceae_core.report import agreement, perplexity, probe, seed_runs
 from ceae_core.report import clusters as synthetic
 from ceae_core.report import lines as interpolated
-from ceae_core.report import perplexity, seed_runs
 from ceae_core.report.perplexity import Board
 from ceae_core.report.ptb import SAME
 from ceae_core.report.recorded import corpora
@@ -47,12 +47,15 @@ class Outcome:
 @dataclass(frozen=True)
 class Records:
     """The results on which verdicts rest: recorded runs by source ("oracle at quick"), clusters, interpolated lines,
-    perplexities of samples."""
+    perplexities of samples, few-label probes, agreements with an encoder."""
 
     runs: Mapping[str, Sequence[Result]] = field(default_factory=dict)
     clusters: Sequence[synthetic.Trained] = ()
     lines: Sequence[interpolated.Lines] = ()
     perplexities: Sequence[Board] = ()
+    probes: Sequence[probe.Board] = ()
+    agreements: Sequence[agreement.Judged] = ()
+    of_transformers: Sequence[Board] = ()       # perplexities of samples by transformers; others by LSTMs
 
     @property
     def every(self) -> list[Result]:
@@ -66,7 +69,10 @@ def recorded() -> Records:
         for result in load_recorded(corpus):
             runs.setdefault(f"{corpus} at {result.scale}", []).append(result)
     return Records(runs, synthetic.recorded(), interpolated.recorded(),
-                   [perplexity.recorded(corpus, scale) for corpus, scale in perplexity.RECORDED])
+                   [perplexity.recorded(corpus, scale) for corpus, scale in perplexity.RECORDED],
+                   probe.recorded(), agreement.recorded(),
+                   of_transformers=[perplexity.recorded(corpus, scale, net="transformer")
+                                    for corpus, scale in perplexity.RECORDED])
 
 
 def verdict(checks: Sequence[Check], is_drawing: bool = False, was_run: bool = False, obstacle: str = "") -> str:

@@ -28,26 +28,6 @@ def wins(table: int, ours: str, other: str) -> tuple[int, int]:
     return sum(better), len(better)
 
 
-def transformers(records: Records) -> Outcome:
-    """First paper, Table 2: in how many cells CEAE beats BN-VAE."""
-    small = wins(2, "ceae:2:CEAE:", "ceae:2:BN-VAE:gamma=0.7")
-    large = wins(2, "ceae:2:CEAE:OPTIMUS", "ceae:2:BN-VAE:gamma=0.7, OPTIMUS")
-    return Outcome(f"CEAE before BN-VAE in {small[0]} of {small[1]} cells (small), {large[0]} of {large[1]} (OPTIMUS)",
-                   lesson="No spread is printed for any transformer, so no difference of this table can be tested.")
-
-
-def penn(records: Records) -> Outcome:
-    """First paper, Table 11."""
-    rec = values("ceae", 11, "Rec")
-    other = "ceae:11:BN-VAE:gamma=0.7"
-    won, cells = wins(11, "ceae:11:CEAE:", other)
-    low = {row: value for (row, _, _), value in rec.items()}
-    vae = published.cell("clvm:1:VAE:", "PTB", "-ELBO").value - published.cell("clvm:1:VAE:", "PTB", "KL").value
-    return Outcome(f"CEAE before BN-VAE in {won} of {cells} cells; Rec {low['ceae:11:CEAE:']:.1f} and {low[other]:.1f}",
-                   lesson=f"The PTB numbers of the two papers are not of one kind: the VAE's Rec is "
-                          f"{low['ceae:11:VAE:']:.1f} here and {vae:.1f} by Table 1 of the other.")
-
-
 def labels(records: Records) -> Outcome:
     """First paper, Table 3: CEAE's margin over the best other row, by number of labels."""
     margins = {}
@@ -83,19 +63,6 @@ def choices(table: int, n: int | None):
 def human(table: int):
     """`choices` with the number of questions of the human study."""
     return lambda records: choices(table, int(published.setting("ceae", "human study", "questions").value))(records)
-
-
-def correlations(table: int):
-    """Rule for Tables 9 and 10 of the first paper."""
-    def rule(records: Records) -> Outcome:
-        kinds = {metric.split("_")[0]: metric for metric in dict.fromkeys(published.load("ceae", table)["metric"])}
-        found = {kind: {published.model_of(row): value for (row, _, _), value in values("ceae", table, metric).items()}
-                 for kind, metric in kinds.items()}
-        above = sum(found["kendall"][model] > found["spearman"][model] for model in found["kendall"])
-        rank = ", ".join(f"{model} {value:.2f}" for model, value in found["spearman"].items())
-        return Outcome(f"Spearman: {rank}", lesson=f"In {above} of {len(found['kendall'])} columns Kendall's τ is "
-                                                   "above Spearman's ρ; for most data it is well below.")
-    return rule
 
 
 def other_corpora(records: Records) -> Outcome:
