@@ -76,15 +76,16 @@ def test_page_in_both_themes(tab, page):
     assert tab.trouble == []
 
 
-def test_theme_button_and_narrow_screen(tab, page):
+def test_theme_button_and_narrow_screens(tab, page):
     tab.locator("button.theme-switch-button").first.click()
     for _ in range(2):      # the button goes round light, dark and automatic
         if tab.evaluate("document.documentElement.dataset.theme") == OTHER_THEME[tab.theme]:
             break
         tab.locator("button.theme-switch-button").first.click()
     assert (background(tab) > 128) == (tab.theme == "dark")
-    tab.set_viewport_size({"width": 400, "height": 800})
-    assert tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth + 1")
+    for width in (1100, 400):       # without the right column, and as on a phone
+        tab.set_viewport_size({"width": width, "height": 800})
+        assert tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth + 1")
     assert tab.trouble == []
 
 
