@@ -85,7 +85,7 @@ def test_theme_button_and_narrow_screens(tab, page):
     assert (background(tab) > 128) == (tab.theme == "dark")
     for width in (1100, 400):       # without the right column, and as on a phone
         tab.set_viewport_size({"width": width, "height": 800})
-        assert tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth + 1")
+        tab.wait_for_function("document.documentElement.scrollWidth <= window.innerWidth + 1", timeout=5000)
     assert tab.trouble == []
 
 
