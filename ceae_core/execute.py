@@ -21,6 +21,7 @@ from ceae_core.runs import Run, Store
 from ceae_core.seeding import derive
 from ceae_core.spec import RunSpec
 from ceae_core.sweep import driver
+from ceae_core.sweep.display import follow
 from ceae_core.sweep.engines import Processes, slots
 from ceae_core.sweep.policy import DONE
 from ceae_core.training import Diverged, Training
@@ -127,12 +128,10 @@ def ensure(specs: Sequence[RunSpec], store: Store | None = None, *, device: str 
     if missing:
         engine = Processes(store, device, workers or slots(device))
         with bar(1000 * len(missing), "training") as shown:
-            position = 0
+            move = follow(shown)
 
             def tell(state: driver.State) -> None:
-                nonlocal position
-                shown.update(max(0, state.permille - position))
-                position = max(position, state.permille)
+                move(state)
                 shown.set_postfix_str(f"{len(state.finished)} of {len(missing)} runs")
             ended = driver.train(missing, engine, tell)
         if failed := [each for each in ended if each.ending.how not in (DONE, DIVERGED)]:

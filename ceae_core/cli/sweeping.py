@@ -66,19 +66,21 @@ def _engine(options: argparse.Namespace, store):
 
 def _tell(options: argparse.Namespace, jobs: list, held: dict, finished: dict) -> int:
     """What became of every run, in the order of the file."""
+    from ceae_core.manifest import COMPLETE
+    from ceae_core.sweep.policy import DONE
     rows = []
     for job in jobs:
         row = {"run": job.id, "family": job.spec.family, "corpus": job.spec.corpus, "seed": job.spec.seed}
         if job.id in held:
             run = held[job.id]
-            rows.append(row | {"status": "done" if run.status == "complete" else run.status, "was_there": True,
+            rows.append(row | {"status": DONE if run.status == COMPLETE else run.status, "was_there": True,
                                "attempts": 0, "seconds": 0.0, "why": run.record["reason"] or ""})
         else:
             each = finished[job.id]
             rows.append(row | {"status": each.ending.how, "was_there": False, "attempts": each.attempts,
                                "seconds": round(each.seconds, 1), "why": each.why})
-    failed = [row for row in rows if row["status"] != "done"]
-    trained = sum(row["status"] == "done" and not row["was_there"] for row in rows)
+    failed = [row for row in rows if row["status"] != DONE]
+    trained = sum(row["status"] == DONE and not row["was_there"] for row in rows)
     counts = {"runs": len(rows), "trained": trained, "there_before": len(held), "failed": len(failed)}
     show(options, counts | {"results": rows},
          [f"{len(rows)} runs: {trained} trained, {len(held)} there before, {len(failed)} failed"])

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from ceae_core.progress import bar, duration, is_live
 from ceae_core.sweep.driver import State
@@ -12,6 +13,17 @@ from ceae_core.sweep.driver import State
 BAR = 24                    # characters of a bar
 REFRESH = 0.5               # seconds between drawings
 UP, CLEAR = "\x1b[{}A", "\x1b[J"
+
+
+def follow(progress: Any) -> Callable[[State], None]:
+    """Moves a bar of permilles to where a sweep is; never back, as when a run begins again."""
+    position = 0
+
+    def move(state: State) -> None:
+        nonlocal position
+        progress.update(max(0, state.permille - position))
+        position = max(position, state.permille)
+    return move
 
 
 def head(state: State, held: int, seconds: float) -> str:
@@ -45,14 +57,12 @@ def shown(total: int, held: int) -> Iterator[Callable[[State], None]]:
         table.draw(last=True)
         return
     with bar(1000 * total, "sweep") as progress:
-        position = 0
+        move = follow(progress)
 
         def tell(state: State) -> None:
-            nonlocal position
             progress.set_postfix_str(head(state, held, time.monotonic() - began).rpartition(", ")[0]
                                      if state.permille else "")
-            progress.update(max(0, state.permille - position))
-            position = max(position, state.permille)
+            move(state)
         yield tell
 
 

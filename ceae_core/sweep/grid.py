@@ -13,7 +13,7 @@
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,16 +56,21 @@ def jobs(path: Path | str, data: str | None = None) -> list[Job]:
     """
     path = Path(path)
     size, rows = read(path)
-    width, found = max(len(row.seeds) for row in rows), {}
-    for turn in range(width):
-        for row in rows:
-            for corpus in row.corpora if turn < len(row.seeds) else ():
+    first: dict[tuple[int, str], RunSpec] = {}          # seeds change nothing else, and to resolve reads the corpus
+    for place, row in enumerate(rows):
+        for corpus in row.corpora:
+            try:
+                first[place, corpus] = resolve(row.family, corpus, size, row.seeds[0], set=row.changes, data=data)
+            except CeaeError as error:
+                raise CeaeError(f"{path}: {row.family} on {corpus}: {error}") from error
+    found: dict[str, Job] = {}
+    for turn in range(max(len(row.seeds) for row in rows)):
+        for (place, corpus), spec in first.items():
+            row = rows[place]
+            if turn < len(row.seeds):
                 seed = row.seeds[turn]
-                try:
-                    spec = resolve(row.family, corpus, size, seed, set=row.changes, data=data)
-                except CeaeError as error:
-                    raise CeaeError(f"{path}: {row.family} on {corpus}: {error}") from error
-                found.setdefault(spec.id, Job(spec, _arguments(row, corpus, size, seed, data)))
+                job = Job(replace(spec, seed=seed), _arguments(row, corpus, size, seed, data))
+                found.setdefault(job.id, job)
     return list(found.values())
 
 

@@ -11,7 +11,6 @@ from ceae_core import experiments
 from ceae_core.corpora.batching import Encoded
 from ceae_core.corpora.corpus import Corpus, Split
 from ceae_core.errors import CeaeError
-from ceae_core.execute import obtain
 from ceae_core.experiments import agreement
 from ceae_core.experiments.agreement import Study
 from ceae_core.measure import latent, sentence_vectors
@@ -22,17 +21,10 @@ from ceae_core.runs import Store
 from ceae_core.spec import resolve
 from ceae_core.training import Training
 
-TINY = {"epochs": 1, "iw_samples": 2, "iw_sentences": 2}
-
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    return Store(tmp_path_factory.mktemp("runs"))
-
-
-@pytest.fixture(scope="module")
-def run(store):
-    return obtain(resolve("vae", scale="smoke", set=TINY), store)
+def run(tiny_run):
+    return tiny_run("vae")
 
 
 @pytest.fixture
@@ -156,11 +148,10 @@ def test_minilm_is_named_by_its_published_weights_without_being_loaded(run, tmp_
     assert asked["encoder"] == MINILM and asked["weights"] == "53aa51172d142c89"
 
 
-def test_runs_that_cannot_be_compared(study, store) -> None:
+def test_runs_that_cannot_be_compared(study, wild_spec) -> None:
     with pytest.raises(CeaeError, match="lstm-lm-.*: a language model has no codes to compare"):
         study.of_run(resolve("lstm-lm", scale="smoke"))
     with pytest.raises(CeaeError, match="its corpus is not that of the study, oracle-"):
         study.of_run(resolve("vae", scale="quick"))
-    diverged = resolve("ae", scale="smoke", set={**TINY, "lr": 1e30, "optimiser": "sgd"})
     with pytest.raises(CeaeError, match="it diverged, there are no codes to compare"):
-        study.of_run(diverged, device="cpu")
+        study.of_run(wild_spec, device="cpu")

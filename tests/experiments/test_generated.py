@@ -7,16 +7,10 @@ from ceae_core.errors import CeaeError
 from ceae_core.execute import obtain as obtain_run
 from ceae_core.experiments import generated
 from ceae_core.experiments.generated import Wanted
-from ceae_core.runs import Store
 from ceae_core.spec import resolve
 
 PROTOCOL = Protocol(forward=20, reverse=40, order=3)
 SHORT = {"epochs": 1, "iw_samples": 2, "iw_sentences": 2, "precision": "fp32"}
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    return Store(tmp_path_factory.mktemp("runs"))
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,6 @@ from ceae_core.execute import obtain
 from ceae_core.experiments import interpolation
 from ceae_core.measure import sentiment
 from ceae_core.measure.smoothness import Course
-from ceae_core.runs import Store
 from ceae_core.spec import resolve
 
 
@@ -25,11 +24,6 @@ class WordCritic:
     def score(self, sentences):
         words = np.array([len(sentence) + 1 for sentence in sentences])
         return Scores(2.0 * words, words, words, 0 * words, 0.0 * words)
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    return Store(tmp_path_factory.mktemp("runs"))
 
 
 @pytest.fixture(scope="module")

@@ -5,24 +5,14 @@ import pytest
 
 from ceae_core import experiments
 from ceae_core.errors import CeaeError
-from ceae_core.execute import obtain
 from ceae_core.experiments import latent_map, probe
 from ceae_core.measure import maps as layout
 from ceae_core.report import maps
-from ceae_core.runs import Store
-from ceae_core.spec import resolve
-
-TINY = {"epochs": 1, "iw_samples": 2, "iw_sentences": 2}
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    return Store(tmp_path_factory.mktemp("runs"))
-
-
-@pytest.fixture(scope="module")
-def run(store):
-    return obtain(resolve("ae", scale="smoke", set=TINY), store)
+def run(tiny_run):
+    return tiny_run("ae")
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +37,8 @@ def test_it_is_kept_and_found_by_what_was_asked(found, run, store) -> None:
     assert other["id"] != again["id"] and other["result"]["label"] == "style" and len(other["result"]["kinds"]) == 30
 
 
-def test_runs_without_codes(store) -> None:
-    model = obtain(resolve("lstm-lm", scale="smoke", set=TINY), store)
+def test_runs_without_codes(store, tiny_run) -> None:
+    model = tiny_run("lstm-lm")
     with pytest.raises(CeaeError, match="no codes"):
         latent_map.obtain([model], sentences=40, store=store)
 

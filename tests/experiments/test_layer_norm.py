@@ -8,24 +8,15 @@ from ceae_core import experiments, generate
 from ceae_core.corpora import oracle
 from ceae_core.corpora.batching import Encoded
 from ceae_core.errors import CeaeError
-from ceae_core.execute import obtain
 from ceae_core.experiments import layer_norm
 from ceae_core.measure import latent
 from ceae_core.measure.moments import Moments
 from ceae_core.runs import Store
-from ceae_core.spec import resolve
-
-TINY = {"epochs": 1, "iw_samples": 2, "iw_sentences": 2}
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    return Store(tmp_path_factory.mktemp("runs"))
-
-
-@pytest.fixture(scope="module")
-def runs(store):
-    return {family: obtain(resolve(family, scale="smoke", set=TINY), store) for family in ("ceae", "ceae-ln")}
+def runs(tiny_run):
+    return {family: tiny_run(family) for family in ("ceae", "ceae-ln")}
 
 
 def test_layer_norm_fixes_sentences_and_batch_norm_units(runs) -> None:
@@ -74,7 +65,6 @@ def test_a_result_is_computed_once_and_recorded_ones_are_reused(runs, store, tmp
     assert layer_norm.obtain(spec, store=Store(tmp_path / "empty")) == found
 
 
-def test_a_run_that_diverged_has_no_codes(store) -> None:
-    spec = resolve("ae", scale="smoke", set={**TINY, "lr": 1e30, "optimiser": "sgd"})
+def test_a_run_that_diverged_has_no_codes(store, wild_spec) -> None:
     with pytest.raises(CeaeError, match="it diverged, there are no codes to look at"):
-        layer_norm.obtain(spec, store=store, device="cpu")
+        layer_norm.obtain(wild_spec, store=store, device="cpu")

@@ -18,21 +18,13 @@ from ceae_core.experiments.probe import Design
 from ceae_core.measure import few_labels
 from ceae_core.measure import probe as classifiers
 from ceae_core.measure.probe import Labelled, Protocol
-from ceae_core.runs import Store
-from ceae_core.spec import resolve
 
-TINY = {"epochs": 1, "iw_samples": 2, "iw_sentences": 2}
 DESIGN = Design((20, 60), 2, protocol=Protocol(epochs=3))
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    return Store(tmp_path_factory.mktemp("runs"))
-
-
-@pytest.fixture(scope="module")
-def run(store):
-    return obtain(resolve("bn-vae", scale="smoke", set=TINY), store)
+def run(tiny_run):
+    return tiny_run("bn-vae")
 
 
 @pytest.fixture(scope="module")
@@ -114,8 +106,8 @@ def test_results_are_kept_and_found_by_what_was_asked(run, store, tmp_path) -> N
     assert probe.baselines(run, DESIGN, store=store, results=tmp_path) == against
 
 
-def test_several_runs_side_by_side_are_the_same_as_alone(run, store, tmp_path) -> None:
-    second = obtain(resolve("ae", scale="smoke", set=TINY), store)
+def test_several_runs_side_by_side_are_the_same_as_alone(run, store, tiny_run) -> None:
+    second = tiny_run("ae")
     design = replace(DESIGN, counts=(15,))
     both = probe.obtain([run, second], design, store=store)
     assert [each["parameters"]["run_id"] for each in both] == [run.id, second.id]
@@ -123,11 +115,11 @@ def test_several_runs_side_by_side_are_the_same_as_alone(run, store, tmp_path) -
     assert probe.measure(second, splits, "oracle", design) == both[1]["result"]
 
 
-def test_runs_without_codes(store) -> None:
-    model = obtain(resolve("lstm-lm", scale="smoke", set=TINY), store)
+def test_runs_without_codes(store, tiny_run, wild_spec) -> None:
+    model = tiny_run("lstm-lm")
     with pytest.raises(CeaeError, match="a language model has no codes to probe"):
         probe.obtain([model], DESIGN, store=store)
-    diverged = obtain(resolve("ae", scale="smoke", set=TINY | {"lr": 1e30, "optimiser": "sgd"}), store)
+    diverged = obtain(wild_spec, store)
     with pytest.raises(CeaeError, match="diverged"):
         probe.obtain([diverged], DESIGN, store=store)
 

@@ -20,11 +20,6 @@ ATTEMPTS = [{"label": "new", **QUICKLY}, {"label": "its own", "start": "run", **
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    return Store(tmp_path_factory.mktemp("runs"))
-
-
-@pytest.fixture(scope="module")
 def runs(store):
     """A linear noise head, an MLP, a family without critics."""
     short = {"epochs": 1, "iw_samples": 2, "iw_sentences": 2}

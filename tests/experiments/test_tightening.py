@@ -21,11 +21,6 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    return Store(tmp_path_factory.mktemp("runs"))
-
-
-@pytest.fixture(scope="module")
 def runs(store):
     """An implicit posterior, and a language model."""
     short = {"epochs": 1, "iw_samples": 2, "iw_sentences": 2}

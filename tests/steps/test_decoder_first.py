@@ -9,23 +9,18 @@ from ceae_core.training import Training
 SHORT = {"epochs": 3, "batch_size": 200, "decoder_epochs": 1.0, "schedule_unit": 0.5}       # 6 steps an epoch
 
 
-def advance(training: Training, steps: int) -> Training:
-    for _ in range(steps):
-        training._one_step()
-        if training.position == len(training.batches):
-            training._end_epoch()
-    return training
-
-
-def moved(training: Training, steps: int) -> set[str]:
-    """Names of what changes in so many steps, of weights and of batch norm's statistics."""
-    before = {name: value.clone() for name, value in training.model.state_dict().items()}
-    advance(training, steps)
-    return {name for name, value in training.model.state_dict().items() if not torch.equal(value, before[name])}
+@pytest.fixture
+def moved(advance):
+    """moved(training, steps): names of what changes in so many steps, of weights and of batch norm's statistics."""
+    def changed(training: Training, steps: int) -> set[str]:
+        before = {name: value.clone() for name, value in training.model.state_dict().items()}
+        advance(training, steps)
+        return {name for name, value in training.model.state_dict().items() if not torch.equal(value, before[name])}
+    return changed
 
 
 @pytest.mark.parametrize("family", ["optimus", "optimus-bn-vae", "optimus-ceae"])
-def test_at_first_the_decoder_learns_alone(family: str, smoke):
+def test_at_first_the_decoder_learns_alone(family: str, smoke, advance, moved):
     """A language model: no code, no statistics of codes, no contrast.  Afterwards everything learns."""
     waits = {"t_max": 1} if family == "optimus-ceae" else {}        # epochs with noise are not chosen
     training = smoke(family, **SHORT, **waits)
@@ -52,7 +47,7 @@ def test_the_loss_of_that_time_is_that_of_the_language_model(smoke):
     assert training.totals["loss"] == training.totals["decoder_alone"]
 
 
-def test_schedules_and_the_rate_begin_when_the_decoder_has_learnt(smoke):
+def test_schedules_and_the_rate_begin_when_the_decoder_has_learnt(smoke, advance):
     """CEAE's epochs are counted from there: 3 steps each, so lambda_t is (1 - 1/t) lambda_0 with t from 1 on."""
     training = smoke("optimus-ceae", **SHORT)
     assert training.clock().lead == 6 and training.clock().total == 18
@@ -69,7 +64,7 @@ def test_schedules_and_the_rate_begin_when_the_decoder_has_learnt(smoke):
     assert weights == pytest.approx([0.0, 6e-3 / 2, 6e-3 * 3 / 4])
 
 
-def test_the_kl_counts_in_the_second_half(smoke):
+def test_the_kl_counts_in_the_second_half(smoke, advance):
     training = advance(smoke("optimus", **SHORT | {"epochs": 5}), 30)          # 24 steps after the first 6
     assert [row["weight_free_bits"] for row in training.history] == pytest.approx([0, 0, 0, 4 * 17 / 24 - 2, 1.0])
 
@@ -80,7 +75,7 @@ def test_nothing_left_for_the_autoencoder_is_an_error(epochs: float, smoke):
         smoke("optimus", **SHORT | {"decoder_epochs": epochs})._one_step()
 
 
-def test_an_lstm_cannot_do_without_its_code(smoke):
+def test_an_lstm_cannot_do_without_its_code(smoke, moved):
     with pytest.raises(CeaeError, match="decoder_epochs: an LSTM decoder.*decoder_epochs=0"):
         smoke("optimus", net="lstm", **SHORT)._one_step()
     smoke("optimus", net="lstm", **SHORT | {"decoder_epochs": 0.0})._one_step()

@@ -5,17 +5,8 @@ import torch
 
 from ceae_core.errors import CeaeError
 from ceae_core.schedules import Clock, warmup, warmup_after_pretraining
-from ceae_core.training import Training
 
 SHORT = {"epochs": 4, "batch_size": 200, "schedule_unit": 1.0, "pretrain_epochs": 2.0, "warmup_epochs": 1.0}   # 6 steps
-
-
-def advance(training: Training, steps: int) -> Training:
-    for _ in range(steps):
-        training._one_step()
-        if training.position == len(training.batches):
-            training._end_epoch()
-    return training
 
 
 def snapshot(module: torch.nn.Module) -> dict[str, torch.Tensor]:
@@ -35,13 +26,13 @@ def test_the_weight_is_nothing_and_then_the_ramp_from_its_beginning():
     assert warmup_after_pretraining(Clock(0, 10), pretrain_epochs=0.0, kl_start=0.3) == 0.3
 
 
-def test_it_is_an_autoencoder_first(smoke):
+def test_it_is_an_autoencoder_first(smoke, advance):
     training = advance(smoke("ae+fb", **SHORT), 12)
     assert [row["train_loss"] == row["train_rec"] for row in training.history] == [True, True]
     assert training.best_epoch == -1 and "renewed" not in training.memory
 
 
-def test_the_decoder_and_its_optimiser_start_anew_and_the_encoder_stays(smoke, monkeypatch):
+def test_the_decoder_and_its_optimiser_start_anew_and_the_encoder_stays(smoke, advance, monkeypatch):
     training = advance(smoke("ae+fb", **SHORT), 12)
     start, seen = snapshot(smoke("ae+fb", **SHORT).model.decoder), {}
     before, encoder = snapshot(training.model.decoder), snapshot(training.model.encoder)

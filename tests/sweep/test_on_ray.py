@@ -60,8 +60,8 @@ def test_the_same_runs_as_here_and_one_that_cannot_be(small, tmp_path, ray):
         assert here.metrics == there.metrics and here.history == there.history
 
 
-def working_on(run_id: str) -> list[int]:
-    """Processes that hold the run: workers of Ray show the task's name; the newest lock holder is what counts."""
+def ray_workers() -> list[int]:
+    """Processes of Ray that train; they show the task's name."""
     listed = subprocess.run(["ps", "-ww", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
     return [int(line.split()[0]) for line in listed.splitlines() if "ray::train" in line]
 
@@ -71,7 +71,7 @@ def test_a_killed_worker_is_followed_by_one_that_continues(small, tmp_path, ray)
     engine = OnRay(Store(tmp_path / "ray"), "cpu", cpus=1)
 
     def kill(state):
-        if not killed and list(engine.store.folder(spec.id).glob("state-*.pt")) and (pids := working_on(spec.id)):
+        if not killed and list(engine.store.folder(spec.id).glob("state-*.pt")) and (pids := ray_workers()):
             killed.extend(pids)
             os.kill(pids[0], signal.SIGKILL)
     found, = driver.train([spec], engine, kill)

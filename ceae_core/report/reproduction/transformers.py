@@ -1,13 +1,12 @@
 """Rules for the first paper's tables of transformers (Tables 2 and 11)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from ceae_core.report import axis, published
-from ceae_core.report.ptb import Claim
 from ceae_core.report.published import model_and_variant
 from ceae_core.report.reproduction.generated import ceae_perplexities
-from ceae_core.report.reproduction.language import Source, claim_check, column, order, price
-from ceae_core.report.reproduction.outcome import Check, Outcome, Records, tell
+from ceae_core.report.reproduction.language import Source, behind, column, lowest_rec, order, price
+from ceae_core.report.reproduction.outcome import Outcome, Records, tell
 from ceae_core.report.reproduction.printed import wins
 
 LARGE = "OPTIMUS"                                   # in the variant of rows with pretrained networks
@@ -17,14 +16,6 @@ CEAE, BN, VAE = "CEAE:", "BN-VAE:gamma=0.7", "VAE:"
 def rows(table: int, large: bool = False) -> list[str]:
     """The published rows of small transformers, or of those with pretrained networks (OPTIMUS itself among them)."""
     return [row for row in published.rows("ceae", table) if (LARGE in row) == large]
-
-
-def first_by_rec(table: int, best: str, what: str, keys: Sequence[str], datasets: Sequence[str],
-                 sources: Mapping[str, Source]) -> Check:
-    """Whether the model `best` has the lowest Rec of the rows `keys`, in print and in our runs."""
-    others = [model for model in map(model_and_variant, keys) if model != best]
-    claim = Claim(f"CEAE has the lowest Rec of {what}", "PPL", [(best, model) for model in others])
-    return claim_check(claim, [column("ceae", table, dataset, "Rec") for dataset in datasets], sources)
 
 
 def read(table: int, records: Records, metric: str) -> dict[str, Source]:
@@ -51,8 +42,8 @@ def ceae_table2(records: Records) -> Outcome:
     datasets, sources = ("Yahoo", "Yelp"), read(2, records, axis.REC)
     small, large = rows(2), rows(2, large=True)
     pairs = {"small": (CEAE, BN), "pretrained": (f"CEAE:{LARGE}", f"{BN}, {LARGE}")}
-    checks = [first_by_rec(2, CEAE, "the small transformers", small, datasets, sources),
-              first_by_rec(2, f"CEAE:{LARGE}", "those with pretrained networks", large, datasets, sources)]
+    checks = [lowest_rec(2, CEAE, "the small transformers", small, datasets, sources),
+              lowest_rec(2, f"CEAE:{LARGE}", "those with pretrained networks", large, datasets, sources)]
     for dataset in datasets:
         printed = column("ceae", 2, dataset, "Rec")
         ours = {label: source.numbers for label, source in sources.items()}
@@ -65,21 +56,17 @@ def ceae_table2(records: Records) -> Outcome:
     cells = ", ".join(f"{better} of {every} cells ({name})" for name, (better, every) in won.items())
     return Outcome(tell(head + theirs), _gaps(head, pairs, sources),
                    f"As printed CEAE is before BN-VAE in {cells}; no spread is printed for any transformer, so no "
-                   "difference of this table can be tested.", checks, _behind(sources))
+                   "difference of this table can be tested.", checks, behind(sources))
 
 
 def ceae_table11(records: Records) -> Outcome:
     """First paper, Table 11: transformers on the Penn Treebank."""
     sources, printed = read(11, records, axis.REC), column("ceae", 11, "PTB", "Rec")
-    checks = [first_by_rec(11, CEAE, "all rows", rows(11), ["PTB"], sources),
+    checks = [lowest_rec(11, CEAE, "all rows", rows(11), ["PTB"], sources),
               order("PTB", printed, {label: source.numbers for label, source in sources.items()}),
               *ceae_perplexities(rows(11), records.of_transformers)]
     vae = published.cell("clvm:1:VAE:", "PTB", "-ELBO").value - published.cell("clvm:1:VAE:", "PTB", "KL").value
     head = "CEAE − BN-VAE (0.7), Rec in nats: "
     return Outcome(tell(f"{head}{printed[CEAE] - printed[BN]:+.1f}"), _gaps(head, {"PTB's rows": (CEAE, BN)}, sources),
                    f"The PTB numbers of the two papers are not of one kind: the VAE's Rec is {printed[VAE]:.1f} here "
-                   f"and {vae:.1f} by Table 1 of the other. {_price(11, records, sources)}", checks, _behind(sources))
-
-
-def _behind(sources: Mapping[str, Source]) -> list:
-    return list({r.id: r for source in sources.values() for group in source.runs.values() for r in group}.values())
+                   f"and {vae:.1f} by Table 1 of the other. {_price(11, records, sources)}", checks, behind(sources))
